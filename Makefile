@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# ryll-bridge. `make help` lists the targets.
+#
+#   O=DIR        where everything is built (build)
+#   V=1          show the commands
+#   SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer
+#   T=...        check: run only tests whose path matches; fuzz: seconds
+#   DESTDIR=, PREFIX=   for install
+
+O ?= build
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wundef -Wvla -Wno-missing-field-initializers
+VERSION := $(shell cat .version)$(shell git describe --always --dirty --match= \
+	2>/dev/null | sed 's/^/+g/')
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -pthread -Iuserspace $(WARNINGS) \
+	$(CFLAGS) $(SANITIZERS)
+ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANITIZERS)
+
+ifdef SANITIZE
+O := $(O)-san
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+endif
+
+ifndef V
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(2)
+endif
+
+# --- What is built from what ------------------------------------------------
+
+# Each folder of userspace/ is a layer, an archive of its own. needs_X is what
+# a program that tests X links: DESIGN's "who may include whom".
+LAYERS := base wire core usb image transport backend frontend
+needs_base := base
+needs_wire := wire base
+needs_core := core base
+needs_usb := usb core base
+needs_image := image core base
+needs_transport := transport core base
+needs_backend := backend usb image wire core base
+needs_frontend := frontend transport usb wire core base
+needs_all := frontend backend transport usb image wire core base
+
+sources = $(wildcard userspace/$(1)/*.c)
+objects = $(patsubst %.c,$(O)/%.o,$(1))
+archive = $(O)/lib$(1).a
+archives = $(foreach l,$(needs_$(1)),$(call archive,$(l)))
+
+LIBS := -luring
+
+.PHONY: all
+all: $(O)/ryll-bridge
+
+$(O)/ryll-bridge: $(call objects,$(wildcard userspace/*.c)) $(call archives,all)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+define layer
+$(call archive,$(1)): $(call objects,$(call sources,$(1)))
+	$$(call say,AR,$$(@:$$(O)/%=%))
+	$$(Q)rm -f $$@ && $$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
+
+# The version is in two objects only; a new commit rebuilds those.
+$(O)/version: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+WITH_VERSION := $(O)/userspace/ryll-bridge.o $(O)/userspace/frontend/redir.o
+$(WITH_VERSION): $(O)/version
+$(WITH_VERSION): CFLAGS += -DRYLL_VERSION='"$(VERSION)"'
+
+# Parsers of untrusted bytes: no silent conversion.
+$(O)/userspace/wire/%.o: WARNINGS += -Wconversion -Wsign-conversion -Werror
+
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$(@:$(O)/%=%))
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# --- Unit tests: tests/unit/LAYER-what.c links LAYER and what it needs -----------
+
+UNIT_SOURCES := $(wildcard tests/unit/*.c)
+UNIT_TESTS := $(UNIT_SOURCES:tests/unit/%.c=$(O)/tests/unit/%)
+UNIT_LIBS = -lcmocka $(LIBS)
+
+define unit_test
+$(O)/tests/unit/$(1): $(O)/tests/unit/$(1).o $$(call archives,$(firstword $(subst -, ,$(1))))
+	$$(call say,LD,$$(@:$$(O)/%=%))
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(UNIT_LIBS)
+endef
+$(foreach t,$(UNIT_SOURCES:tests/unit/%.c=%),$(eval $(call unit_test,$(t))))
+# The oracle of the differential test
+$(O)/tests/unit/wire-usbredir-oracle: UNIT_LIBS += -lusbredirparser
+
+# --- Fuzzing: tests/fuzz/LAYER-what.c, with libFuzzer or as a replayer --------------
+
+FUZZ_SOURCES := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
+FUZZ_NAMES := $(FUZZ_SOURCES:tests/fuzz/%.c=%)
+FUZZ_REPLAYERS := $(FUZZ_NAMES:%=$(O)/tests/fuzz/%)
+FUZZ_CC ?= clang
+
+define fuzz_replayer
+$(O)/tests/fuzz/$(1): $(O)/tests/fuzz/$(1).o $(O)/tests/fuzz/replay.o $$(call archives,$(firstword $(subst -, ,$(1))))
+	$$(call say,LD,$$(@:$$(O)/%=%))
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
+
+$(O)-fuzz/$(1): $(wildcard userspace/*/*.c) $(wildcard userspace/*/*.h) tests/fuzz/$(1).c
+	@mkdir -p $$(@D)
+	$$(call say,FUZZCC,$$@)
+	$$(Q)$$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE -DRYLL_VERSION='"fuzz"' -Iuserspace -g -O1 \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $$@ \
+		tests/fuzz/$(1).c $$(foreach l,$$(needs_$(firstword $(subst -, ,$(1)))),$$(call sources,$$(l))) $$(LIBS)
+endef
+$(foreach t,$(FUZZ_NAMES),$(eval $(call fuzz_replayer,$(t))))
+
+.PHONY: fuzz
+fuzz: $(FUZZ_NAMES:%=$(O)-fuzz/%)
+	$(Q)tests/fuzz/run $(O)-fuzz $(or $(T),60) $(FUZZ_NAMES)
+
+# --- Programs that tests and benchmarks use ------------------------------------------
+
+BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,$(wildcard tests/bench/*.c))
+$(O)/tests/bench/%: $(O)/tests/bench/%.o $(call archives,wire)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+# --- Checking ---------------------------------------------------------------------------
+
+.PHONY: tests check check-san check-fresh bench demo
+tests: all $(UNIT_TESTS) $(FUZZ_REPLAYERS) $(BENCH_PROGRAMS)
+
+check:
+	$(Q)tools/install-deps check
+	$(Q)$(MAKE) --no-print-directory tests man
+	$(Q)O='$(O)' tests/run '$(T)'
+
+# Unit tests, fuzz corpora and the tests with hostile peers, under ASan, UBSan.
+check-san:
+	$(Q)tools/install-deps check
+	$(Q)$(MAKE) --no-print-directory SANITIZE=1 tests man
+	$(Q)O='$(O)-san' tests/run '$(or $(T),unit/|fuzz/|hostile|disk-sessions)'
+
+check-fresh:
+	$(Q)tests/fresh/run
+
+demo:
+	$(Q)tools/install-deps demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)O='$(O)' tests/demo
+
+bench:
+	$(Q)tools/install-deps check
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)O='$(O)' tests/bench/run '$(T)'
+
+# --- Style -------------------------------------------------------------------------------
+
+C_FILES = $(shell git ls-files '*.c' '*.h')
+.PHONY: lint format
+lint:
+	$(Q)tools/check-layers
+	$(Q)tools/check-style
+format:
+	$(Q)clang-format -i $(C_FILES)
+
+# --- Manual pages, installation ------------------------------------------------------------
+
+MAN_PAGES := $(patsubst userspace/man/%.scd,$(O)/man/%,$(wildcard userspace/man/*.scd))
+.PHONY: man install clean help
+man: $(MAN_PAGES)
+$(O)/man/%: userspace/man/%.scd
+	@mkdir -p $(@D)
+	$(call say,MAN,$(@:$(O)/%=%))
+	$(Q)scdoc < $< > $@
+
+install: all man
+	install -D -m 755 $(O)/ryll-bridge $(DESTDIR)$(BINDIR)/ryll-bridge
+	for page in $(MAN_PAGES); do \
+		install -D -m 644 $$page \
+			$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; \
+	done
+
+clean:
+	rm -rf $(O) $(O)-san $(O)-fuzz
+
+help:
+	@echo 'all          build ryll-bridge (installs nothing; see tools/install-deps)'
+	@echo 'demo         install what is missing, build, show the main job in a real guest'
+	@echo 'check        install what is missing, build, run every test (T=PATTERN: some)'
+	@echo 'check-san    the tests that need no guest, under ASan and UBSan'
+	@echo 'check-fresh  both in new Debian roots with nothing installed'
+	@echo 'bench        measure against QEMU, sendfile and others (T=wire|guest|idle)'
+	@echo 'fuzz         each fuzz target for T=60 seconds'
+	@echo 'lint format  check, or apply, the style'
+	@echo 'man install clean'
+
+.PHONY: FORCE
+FORCE:
+.SECONDARY:
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "backend/bot.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "usb/device.h"
+
+static void pump(struct bot *bot);
+
+static struct bot *bot_of(struct scsi_cmd *cmd)
+{
+	return container_of(cmd, struct bot, cmd);
+}
+
+static void end_urb(struct urb *urb, int status, uint32_t actual)
+{
+	urb->status = status;
+	urb->actual = actual;
+	usb_complete_later(urb);
+}
+
+static struct urb *take_urb(struct list *queue)
+{
+	struct list *node = list_pop(queue);
+
+	return node ? list_entry(node, struct urb, backend_node) : NULL;
+}
+
+/* --- CBW ------------------------------------------------------------------------ */
+
+/*
+ * Which of the thirteen cases; the data stage goes the way the host expects,
+ * for as many bytes as it expects.
+ */
+static void choose_data_stage(struct bot *bot)
+{
+	struct scsi_cmd *cmd = &bot->cmd;
+	uint32_t h = bot->cbw.length;
+	enum scsi_dir expected = !h	       ? SCSI_DIR_NONE
+				 : bot->cbw.in ? SCSI_DIR_IN
+					       : SCSI_DIR_OUT;
+
+	bot->asked = 0;
+	bot->moved = 0;
+	bot->data_ended = false;
+	/* Cases 2, 3, 8, 10: another direction; 7, 13: more than expected. */
+	bot->phase_error = cmd->dir != SCSI_DIR_NONE &&
+			   (cmd->dir != expected || cmd->len > h);
+	switch (expected) {
+	case SCSI_DIR_IN:
+		bot->state = BOT_DATA_IN;
+		break;
+	case SCSI_DIR_OUT:
+		bot->state = BOT_DATA_OUT;
+		break;
+	case SCSI_DIR_NONE:
+		bot->state = BOT_RUNNING;
+		scsi_finish(cmd);
+		break;
+	}
+}
+
+static void take_command(struct bot *bot)
+{
+	struct urb *urb = take_urb(&bot->out);
+	int ret;
+
+	if (!urb->len) { /* a zero-length packet behind the last data */
+		end_urb(urb, 0, 0);
+		return;
+	}
+	ret = bot_decode_cbw(span_of(urb->buf->data + urb->off, urb->len),
+			     &bot->cbw);
+	if (ret < 0) {
+		log_limited(
+			&bot->complaints, LOG_LEVEL_WARN,
+			"the guest sent %u bytes that are not a command (CBW); its driver must reset the disk",
+			urb->len);
+		bot->state = BOT_DEAD;
+		bot->halted_in = bot->halted_out = true;
+		end_urb(urb, -EPIPE, 0);
+		return;
+	}
+	end_urb(urb, 0, urb->len);
+	memcpy(bot->cmd.cdb, bot->cbw.cdb, sizeof(bot->cmd.cdb));
+	if (bot->cbw.lun)
+		scsi_refuse(&bot->cmd, SCSI_SENSE_INVALID_LUN);
+	else
+		scsi_start(&bot->cmd);
+	choose_data_stage(bot);
+}
+
+/* --- Data ------------------------------------------------------------------------ */
+
+static void data_over(struct bot *bot)
+{
+	bot->state = BOT_RUNNING;
+	scsi_finish(&bot->cmd);
+}
+
+/* What the device sends: the smaller of D and H, if it sends at all. */
+static uint64_t in_left(const struct bot *bot)
+{
+	uint64_t len = bot->cmd.dir == SCSI_DIR_IN ? bot->cmd.len : 0;
+
+	return MIN(len, bot->cbw.length) - bot->moved;
+}
+
+static void end_data_in(struct bot *bot, struct urb *urb, uint32_t actual)
+{
+	bot->moved += actual;
+	bot->data_ended = actual < urb->len || bot->asked >= bot->cbw.length;
+	end_urb(urb, 0, actual);
+}
+
+static void give_data(struct bot *bot)
+{
+	struct urb *urb = take_urb(&bot->in);
+	uint32_t len = (uint32_t)MIN(in_left(bot), urb->len);
+
+	bot->asked += urb->len;
+	if (!len || bot->cmd.status != SCSI_GOOD) {
+		end_data_in(bot, urb, 0); /* zero-length: the stage ends */
+		return;
+	}
+	bot->pulling = urb;
+	bot->pull_active = true;
+	scsi_pull(&bot->cmd, len);
+}
+
+static void pulled(struct scsi_cmd *cmd, int status, struct buf *buf,
+		   uint32_t off, uint32_t len)
+{
+	struct bot *bot = bot_of(cmd);
+	struct urb *urb = bot->pulling;
+
+	bot->pulling = NULL;
+	bot->pull_active = false;
+	if (!urb) { /* cancelled meanwhile: the bytes are lost with it */
+		buf_put(buf);
+		bot->moved += len;
+	} else if (status < 0) {
+		end_data_in(bot, urb, 0);
+	} else {
+		urb->buf = buf;
+		urb->off = off;
+		end_data_in(bot, urb, len);
+	}
+	pump(bot);
+}
+
+static void take_data(struct bot *bot)
+{
+	struct urb *urb = take_urb(&bot->out);
+	uint64_t d = bot->cmd.dir == SCSI_DIR_OUT ? bot->cmd.len : 0;
+	uint64_t want = MIN(d, bot->cbw.length);
+	uint32_t used = 0;
+
+	if (bot->moved < want)
+		used = (uint32_t)MIN(want - bot->moved, urb->len);
+	if (bot->moved + urb->len > bot->cbw.length)
+		bot->phase_error = true; /* more than it announced */
+	bot->moved += urb->len;
+	bot->data_ended = bot->moved >= bot->cbw.length;
+	if (used && !scsi_push(&bot->cmd, urb->buf, urb->off, used)) {
+		bot->pushing = urb; /* answered by drained() */
+		return;
+	}
+	end_urb(urb, 0, urb->len);
+}
+
+static void drained(struct scsi_cmd *cmd)
+{
+	struct bot *bot = bot_of(cmd);
+	struct urb *urb = bot->pushing;
+
+	bot->pushing = NULL;
+	if (urb)
+		end_urb(urb, 0, urb->len);
+	pump(bot);
+}
+
+/* --- CSW -------------------------------------------------------------------------- */
+
+static void done(struct scsi_cmd *cmd)
+{
+	struct bot *bot = bot_of(cmd);
+
+	if (bot->state == BOT_ABORTING) {
+		bot->state = BOT_COMMAND;
+		bot->idle(bot);
+	} else {
+		bot->state = BOT_STATUS;
+	}
+	pump(bot);
+}
+
+static uint32_t residue(const struct bot *bot)
+{
+	uint64_t d = bot->cmd.dir == SCSI_DIR_NONE ? 0 : bot->cmd.len;
+	uint64_t used = MIN(bot->moved, d);
+
+	if (bot->phase_error)
+		return 0;
+	return bot->cbw.length - (uint32_t)MIN(used, bot->cbw.length);
+}
+
+static void give_status(struct bot *bot)
+{
+	struct urb *urb = take_urb(&bot->in);
+	enum bot_status status = bot->phase_error  ? BOT_PHASE_ERROR
+				 : bot->cmd.status ? BOT_FAILED
+						   : BOT_PASSED;
+
+	if (urb->len < BOT_CSW_SIZE) {
+		end_urb(urb, -EOVERFLOW, 0);
+		return;
+	}
+	urb->buf = bufpool_get(bot->pool, BOT_CSW_SIZE);
+	if (!urb->buf) {
+		end_urb(urb, -ENOMEM, 0);
+		return;
+	}
+	urb->off = 0;
+	bot_encode_csw(urb->buf->data, bot->cbw.tag, residue(bot), status);
+	end_urb(urb, 0, BOT_CSW_SIZE);
+	bot->state = BOT_COMMAND;
+}
+
+/* --- The machine --------------------------------------------------------------------- */
+
+static void stall_halted(struct bot *bot)
+{
+	struct urb *urb;
+
+	while (bot->halted_in && (urb = take_urb(&bot->in)))
+		end_urb(urb, -EPIPE, 0);
+	while (bot->halted_out && (urb = take_urb(&bot->out)))
+		end_urb(urb, -EPIPE, 0);
+}
+
+/* One thing that can be done now; false when there is none. */
+static bool advance(struct bot *bot)
+{
+	bool in = !list_empty(&bot->in), out = !list_empty(&bot->out);
+
+	switch (bot->state) {
+	case BOT_COMMAND:
+		if (out)
+			take_command(bot);
+		return out;
+	case BOT_DATA_IN:
+		if (bot->data_ended)
+			data_over(bot);
+		else if (!bot->pull_active && in)
+			give_data(bot);
+		else
+			return false;
+		return true;
+	case BOT_DATA_OUT:
+		if (bot->pushing)
+			return false;
+		if (bot->data_ended)
+			data_over(bot);
+		else if (out)
+			take_data(bot);
+		else
+			return false;
+		return true;
+	case BOT_STATUS:
+		if (in)
+			give_status(bot);
+		return in;
+	default:
+		return false;
+	}
+}
+
+/* What advance() calls may call back here; a loop replaces the recursion. */
+static void pump(struct bot *bot)
+{
+	bot->again = true;
+	if (bot->running)
+		return;
+	bot->running = true;
+	while (bot->again) {
+		bot->again = false;
+		do
+			stall_halted(bot);
+		while (advance(bot));
+	}
+	bot->running = false;
+}
+
+static const struct scsi_cmd_ops cmd_ops = {
+	.pulled = pulled,
+	.drained = drained,
+	.done = done,
+};
+
+void bot_init(struct bot *bot, struct bufpool *pool, struct scsi_disk *disk,
+	      void (*idle)(struct bot *))
+{
+	*bot = (struct bot){ .pool = pool, .idle = idle };
+	list_init(&bot->in);
+	list_init(&bot->out);
+	bot->cmd.disk = disk;
+	bot->cmd.ops = &cmd_ops;
+}
+
+void bot_submit(struct bot *bot, struct urb *urb)
+{
+	list_append(urb->ep & USB_DIR_IN ? &bot->in : &bot->out,
+		    &urb->backend_node);
+	pump(bot);
+}
+
+void bot_cancel(struct bot *bot, struct urb *urb)
+{
+	if (urb == bot->pulling)
+		bot->pulling = NULL;
+	else if (urb == bot->pushing)
+		return; /* its bytes are taken; it ends when they are written */
+	else if (list_empty(&urb->backend_node) || urb->status || urb->actual)
+		return; /* ended; on its way back */
+	list_remove(&urb->backend_node);
+	end_urb(urb, -ECANCELED, 0);
+}
+
+bool bot_halted(const struct bot *bot, uint8_t ep)
+{
+	return ep & USB_DIR_IN ? bot->halted_in : bot->halted_out;
+}
+
+void bot_set_halt(struct bot *bot, uint8_t ep, bool halt)
+{
+	/* Section 6.6.1: stays halted until the reset. */
+	if (bot->state == BOT_DEAD)
+		return;
+	if (ep & USB_DIR_IN)
+		bot->halted_in = halt;
+	else
+		bot->halted_out = halt;
+	pump(bot);
+}
+
+void bot_reset(struct bot *bot)
+{
+	switch (bot->state) {
+	case BOT_DATA_IN:
+	case BOT_DATA_OUT:
+	case BOT_RUNNING:
+		if (bot->pulling)
+			end_urb(bot->pulling, -ECANCELED, 0);
+		if (bot->pushing)
+			end_urb(bot->pushing, -ECANCELED, 0);
+		bot->pulling = bot->pushing = NULL;
+		bot->pull_active = false;
+		bot->state = BOT_ABORTING;
+		/* Runs done(), now or when the image has answered. */
+		scsi_abort(&bot->cmd);
+		break;
+	case BOT_ABORTING:
+		break;
+	default:
+		bot->state = BOT_COMMAND;
+		bot->idle(bot);
+	}
+}
+
+void bot_stop(struct bot *bot, int status)
+{
+	struct urb *urb;
+
+	bot->halted_in = bot->halted_out = false;
+	while ((urb = take_urb(&bot->in)))
+		end_urb(urb, status, 0);
+	while ((urb = take_urb(&bot->out)))
+		end_urb(urb, status, 0);
+	bot_reset(bot);
+}

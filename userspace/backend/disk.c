@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The USB device around the disk: descriptors, control requests, opening and
+ * closing. Commands and data are in bot.c and scsi.c.
+ */
+#include "backend/disk.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/bot.h"
+#include "wire/usbdesc.h"
+
+/*
+ * The product id of the pid.codes vendor id that is free for private tests:
+ * drivers bind by class, nothing depends on it.
+ */
+#define VENDOR_ID 0x1209
+#define PRODUCT_ID 0x0001
+#define DEVICE_BCD 0x0100
+
+enum { STRING_LANGUAGES, STRING_VENDOR, STRING_PRODUCT, STRING_SERIAL };
+
+struct disk {
+	struct usb_device device;
+	struct image *image;  /* owned */
+	struct bufpool *pool; /* borrows */
+	struct scsi_disk scsi;
+	struct bot bot;
+	uint8_t configuration;
+	struct usb_admin *resetting; /* waits for bot to be idle */
+	bool closing; /* waits for bot to be idle, then flushes */
+	struct urb *class_reset_urb;
+	struct image_request flush;
+};
+
+static struct disk *disk_of(struct usb_device *device)
+{
+	return container_of(device, struct disk, device);
+}
+
+static bool super(const struct disk *disk)
+{
+	return disk->device.info.speed == USB_SPEED_SUPER;
+}
+
+/* --- Descriptors (USB 3.2 chapter 9; BOT chapter 4) --------------------------- */
+
+static void put_device(const struct disk *disk, struct span_writer *w)
+{
+	span_put_le(w, 18, 1);
+	span_put_le(w, USBDESC_DEVICE, 1);
+	span_put_le(w, super(disk) ? 0x0320 : 0x0200, 2);
+	span_put_zero(w, 3); /* class, subclass, protocol: in the interface */
+	span_put_le(w, super(disk) ? 9 : 64, 1); /* EP 0: 2^9, or 64 */
+	span_put_le(w, VENDOR_ID, 2);
+	span_put_le(w, PRODUCT_ID, 2);
+	span_put_le(w, DEVICE_BCD, 2);
+	span_put_le(w, STRING_VENDOR, 1);
+	span_put_le(w, STRING_PRODUCT, 1);
+	span_put_le(w, STRING_SERIAL, 1);
+	span_put_le(w, 1, 1); /* configurations */
+}
+
+static void put_endpoint(const struct disk *disk, struct span_writer *w,
+			 uint8_t address)
+{
+	span_put_le(w, 7, 1);
+	span_put_le(w, USBDESC_ENDPOINT, 1);
+	span_put_le(w, address, 1);
+	span_put_le(w, USB_BULK, 1);
+	span_put_le(w, super(disk) ? 1024 : 512, 2);
+	span_put_le(w, 0, 1);
+	if (!super(disk))
+		return;
+	span_put_le(w, 6, 1);
+	span_put_le(w, USBDESC_SS_COMPANION, 1);
+	span_put_le(w, 15, 1); /* bursts of 16 packets */
+	span_put_zero(w, 3);   /* no streams */
+}
+
+static void put_configuration(const struct disk *disk, struct span_writer *w)
+{
+	size_t start = w->len;
+
+	span_put_le(w, 9, 1);
+	span_put_le(w, USBDESC_CONFIGURATION, 1);
+	span_put_le(w, 0, 2); /* total length, below */
+	span_put_le(w, 1, 1); /* interfaces */
+	span_put_le(w, 1, 1); /* value */
+	span_put_le(w, 0, 1);
+	span_put_le(w, 0xc0, 1); /* self-powered */
+	span_put_le(w, 0, 1);
+	span_put_le(w, 9, 1);
+	span_put_le(w, USBDESC_INTERFACE, 1);
+	span_put_le(w, 0, 2); /* number, alternate setting */
+	span_put_le(w, 2, 1); /* endpoints */
+	span_put_le(w, USBDESC_CLASS_MASS_STORAGE, 1);
+	span_put_le(w, USBDESC_SUBCLASS_SCSI, 1);
+	span_put_le(w, USBDESC_PROTOCOL_BOT, 1);
+	span_put_le(w, 0, 1);
+	put_endpoint(disk, w, BOT_EP_IN);
+	put_endpoint(disk, w, BOT_EP_OUT);
+	w->p[start + 2] = (uint8_t)(w->len - start);
+}
+
+static void put_bos(struct span_writer *w)
+{
+	span_put_le(w, 5, 1);
+	span_put_le(w, USBDESC_BOS, 1);
+	span_put_le(w, 22, 2); /* total length */
+	span_put_le(w, 2, 1);  /* capabilities */
+	span_put_le(w, 7, 1);
+	span_put_le(w, USBDESC_DEVICE_CAPABILITY, 1);
+	span_put_le(w, USBDESC_CAP_USB2_EXTENSION, 1);
+	span_put_le(w, 0, 4); /* no link power management */
+	span_put_le(w, 10, 1);
+	span_put_le(w, USBDESC_DEVICE_CAPABILITY, 1);
+	span_put_le(w, USBDESC_CAP_SUPERSPEED, 1);
+	span_put_le(w, 0, 1);
+	span_put_le(w, 0x000c, 2); /* high speed and super speed */
+	span_put_le(w, 2, 1);	   /* fully functional from high speed on */
+	span_put_le(w, 0, 3);	   /* exit latencies */
+}
+
+static void put_qualifier(struct span_writer *w)
+{
+	span_put_le(w, 10, 1);
+	span_put_le(w, USBDESC_DEVICE_QUALIFIER, 1);
+	span_put_le(w, 0x0200, 2);
+	span_put_zero(w, 3);
+	span_put_le(w, 64, 1);
+	span_put_le(w, 1, 1);
+	span_put_le(w, 0, 1);
+}
+
+static void put_string(const struct disk *disk, struct span_writer *w,
+		       uint8_t index)
+{
+	const char *text = index == STRING_VENDOR    ? "ryll"
+			   : index == STRING_PRODUCT ? "bridge disk"
+						     : disk->scsi.serial;
+
+	if (index > STRING_SERIAL)
+		return;
+	if (index == STRING_LANGUAGES) {
+		span_put_le(w, 4, 1);
+		span_put_le(w, USBDESC_STRING, 1);
+		span_put_le(w, 0x0409, 2);
+		return;
+	}
+	span_put_le(w, 2 + 2 * strlen(text), 1);
+	span_put_le(w, USBDESC_STRING, 1);
+	for (; *text; text++)
+		span_put_le(w, (unsigned char)*text, 2);
+}
+
+static void put_descriptor(const struct disk *disk, struct span_writer *w,
+			   uint16_t value)
+{
+	switch (value >> 8) {
+	case USBDESC_DEVICE:
+		put_device(disk, w);
+		break;
+	case USBDESC_CONFIGURATION:
+		if (!(value & 0xff))
+			put_configuration(disk, w);
+		break;
+	case USBDESC_STRING:
+		put_string(disk, w, (uint8_t)value);
+		break;
+	case USBDESC_BOS:
+		if (super(disk))
+			put_bos(w);
+		break;
+	case USBDESC_DEVICE_QUALIFIER:
+		if (!super(disk))
+			put_qualifier(w);
+		break;
+	}
+}
+
+/* --- Control requests --------------------------------------------------------------- */
+
+static bool is_endpoint(uint16_t index)
+{
+	return index == BOT_EP_IN || index == BOT_EP_OUT;
+}
+
+#define REQUEST(type, request) ((unsigned int)(type) << 8 | (request))
+
+/* Fills w with the answer. 0, or -EPIPE (stall) for what it does not know. */
+static int answer(struct disk *disk, const struct usb_setup *setup,
+		  struct span_writer *w)
+{
+	bool halted = is_endpoint(setup->index) &&
+		      bot_halted(&disk->bot, (uint8_t)setup->index);
+
+	switch (REQUEST(setup->request_type, setup->request)) {
+	case REQUEST(USBDESC_IN | USBDESC_TO_DEVICE, USBDESC_GET_DESCRIPTOR):
+		put_descriptor(disk, w, setup->value);
+		return w->len ? 0 : -EPIPE;
+	case REQUEST(USBDESC_IN | USBDESC_TO_DEVICE, USBDESC_GET_STATUS):
+		span_put_le(w, 1, 2); /* self-powered */
+		return 0;
+	case REQUEST(USBDESC_IN | USBDESC_TO_INTERFACE, USBDESC_GET_STATUS):
+		span_put_le(w, 0, 2);
+		return 0;
+	case REQUEST(USBDESC_IN | USBDESC_TO_ENDPOINT, USBDESC_GET_STATUS):
+		span_put_le(w, halted, 2);
+		return 0;
+	case REQUEST(USBDESC_IN | USBDESC_TO_DEVICE, USBDESC_GET_CONFIGURATION):
+		span_put_le(w, disk->configuration, 1);
+		return 0;
+	case REQUEST(USBDESC_IN | USBDESC_TO_INTERFACE, USBDESC_GET_INTERFACE):
+		span_put_le(w, 0, 1);
+		return 0;
+	case REQUEST(USBDESC_TO_ENDPOINT, USBDESC_SET_FEATURE):
+		if (setup->value != USBDESC_ENDPOINT_HALT ||
+		    !is_endpoint(setup->index))
+			return -EPIPE;
+		bot_set_halt(&disk->bot, (uint8_t)setup->index, true);
+		return 0;
+	case REQUEST(USBDESC_TO_DEVICE, USBDESC_SET_ADDRESS):
+	case REQUEST(USBDESC_TO_DEVICE, USBDESC_SET_SEL):
+	case REQUEST(USBDESC_TO_DEVICE, USBDESC_SET_ISOCH_DELAY):
+	case REQUEST(USBDESC_TO_DEVICE, USBDESC_SET_FEATURE):
+	case REQUEST(USBDESC_TO_DEVICE, USBDESC_CLEAR_FEATURE):
+	case REQUEST(USBDESC_TO_INTERFACE, USBDESC_SET_FEATURE):
+	case REQUEST(USBDESC_TO_INTERFACE, USBDESC_CLEAR_FEATURE):
+		return 0; /* power management: nothing to do here */
+	case REQUEST(USBDESC_IN | USBDESC_TYPE_CLASS | USBDESC_TO_INTERFACE,
+		     BOT_REQUEST_GET_MAX_LUN):
+		span_put_le(w, 0, 1);
+		return 0;
+	default:
+		return -EPIPE;
+	}
+}
+
+static void submit_control(struct disk *disk, struct urb *urb)
+{
+	const struct usb_setup *setup = &urb->setup;
+	uint8_t data[256];
+	struct span_writer w = span_writer_of(data, sizeof(data));
+
+	if (REQUEST(setup->request_type, setup->request) ==
+		    REQUEST(USBDESC_TYPE_CLASS | USBDESC_TO_INTERFACE,
+			    BOT_REQUEST_RESET) &&
+	    !disk->class_reset_urb) {
+		disk->class_reset_urb = urb; /* answered when it is done */
+		bot_reset(&disk->bot);
+		return;
+	}
+	urb->status = answer(disk, setup, &w);
+	if (!urb->status && !(setup->request_type & USBDESC_IN))
+		urb->actual = urb->len;
+	if (!urb->status && (setup->request_type & USBDESC_IN)) {
+		urb->actual = (uint32_t)MIN(w.len, urb->len);
+		urb->buf = bufpool_get(disk->pool, sizeof(data));
+		urb->off = 0;
+		if (urb->buf)
+			memcpy(urb->buf->data, data, urb->actual);
+		else
+			urb->status = -ENOMEM;
+	}
+	usb_complete_later(urb);
+}
+
+/* --- Life ---------------------------------------------------------------------------- */
+
+static void fill_info(struct disk *disk, enum usb_speed speed)
+{
+	struct usb_info *info = &disk->device.info;
+	struct usb_endpoint bulk = {
+		.type = USB_BULK,
+		.max_packet = speed == USB_SPEED_SUPER ? 1024 : 512,
+	};
+
+	*info = (struct usb_info){
+		.speed = speed,
+		.vendor = VENDOR_ID,
+		.product = PRODUCT_ID,
+		.bcd_device = DEVICE_BCD,
+		.n_interfaces = 1,
+		.interface[0] = { 0, USBDESC_CLASS_MASS_STORAGE,
+				  USBDESC_SUBCLASS_SCSI, USBDESC_PROTOCOL_BOT },
+	};
+	for (unsigned int i = 0; i < USB_ENDPOINT_SLOTS; i++)
+		info->endpoint[i].type = USB_NO_ENDPOINT;
+	info->endpoint[usb_slot(0x00)].type = USB_CONTROL;
+	info->endpoint[usb_slot(0x80)].type = USB_CONTROL;
+	info->endpoint[usb_slot(BOT_EP_IN)] = bulk;
+	info->endpoint[usb_slot(BOT_EP_OUT)] = bulk;
+}
+
+static void disk_open(struct usb_device *device, enum usb_speed max_speed)
+{
+	struct disk *disk = disk_of(device);
+
+	fill_info(disk, MIN(max_speed, USB_SPEED_SUPER));
+	disk->configuration = 1;
+	scsi_disk_reset(&disk->scsi);
+	usb_opened(device, 0);
+}
+
+static void flushed(struct image_request *request, int res)
+{
+	struct disk *disk = container_of(request, struct disk, flush);
+
+	if (res < 0)
+		log_err("%s: flushing the image failed: %s; the last writes may be lost",
+			disk->device.name, strerror(-res));
+	usb_closed(&disk->device);
+}
+
+/* The transport has no command any more: do what waited for that. */
+static void bot_idle(struct bot *bot)
+{
+	struct disk *disk = container_of(bot, struct disk, bot);
+	struct usb_admin *admin = disk->resetting;
+	struct urb *urb = disk->class_reset_urb;
+
+	disk->resetting = NULL;
+	disk->class_reset_urb = NULL;
+	if (urb) {
+		urb->actual = urb->len;
+		usb_complete_later(urb);
+	}
+	if (admin) {
+		scsi_disk_reset(&disk->scsi);
+		usb_admin_complete(admin, 0);
+	}
+	if (!disk->closing)
+		return;
+	disk->closing = false;
+	disk->flush.type = IMAGE_FLUSH;
+	disk->flush.off = disk->flush.len = 0;
+	disk->flush.done = flushed;
+	image_submit(disk->image, &disk->flush);
+}
+
+static void disk_close(struct usb_device *device)
+{
+	struct disk *disk = disk_of(device);
+
+	disk->closing = true;
+	bot_stop(&disk->bot, -ESHUTDOWN);
+}
+
+static int disk_submit(struct usb_device *device, struct urb *urb)
+{
+	struct disk *disk = disk_of(device);
+
+	if (urb->type == USB_CONTROL)
+		submit_control(disk, urb);
+	else
+		bot_submit(&disk->bot, urb);
+	return 0;
+}
+
+static void disk_cancel(struct usb_device *device, struct urb *urb)
+{
+	/* Control requests end by themselves. */
+	if (urb->type == USB_BULK)
+		bot_cancel(&disk_of(device)->bot, urb);
+}
+
+static void disk_admin(struct usb_device *device, struct usb_admin *admin)
+{
+	struct disk *disk = disk_of(device);
+	int status = 0;
+
+	switch (admin->type) {
+	case USB_SET_CONFIGURATION:
+		if (admin->configuration > 1)
+			status = -EINVAL;
+		else
+			disk->configuration = admin->configuration;
+		break;
+	case USB_GET_CONFIGURATION:
+		admin->configuration = disk->configuration;
+		break;
+	case USB_SET_ALT_SETTING:
+		if (admin->interface || admin->alt)
+			status = -EINVAL;
+		break;
+	case USB_GET_ALT_SETTING:
+		if (admin->interface)
+			status = -EINVAL;
+		admin->alt = 0;
+		break;
+	case USB_CLEAR_HALT:
+		if (is_endpoint(admin->ep))
+			bot_set_halt(&disk->bot, admin->ep, false);
+		else if (admin->ep & 0x7f)
+			status = -EPIPE;
+		break;
+	case USB_RESET:
+		if (disk->resetting) {
+			status = -EBUSY;
+			break;
+		}
+		disk->resetting = admin;
+		bot_stop(&disk->bot, -ECANCELED);
+		return;
+	case USB_ALLOC_STREAMS:
+	case USB_FREE_STREAMS:
+		status = -EINVAL;
+		break;
+	}
+	usb_admin_complete(admin, status);
+}
+
+static void disk_destroy(struct usb_device *device)
+{
+	struct disk *disk = disk_of(device);
+
+	image_destroy(disk->image);
+	free(disk);
+}
+
+static const struct usb_device_ops disk_ops = {
+	.name = "disk",
+	.open = disk_open,
+	.close = disk_close,
+	.submit = disk_submit,
+	.cancel = disk_cancel,
+	.admin = disk_admin,
+	.destroy = disk_destroy,
+};
+
+bool disk_serial_valid(const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)text[i]) && text[i] != '-' &&
+		    text[i] != '_')
+			return false;
+	return len >= 1 && len <= 20;
+}
+
+int disk_create(struct loop *loop, struct bufpool *pool, struct image *image,
+		const char *name, const struct disk_options *options,
+		struct usb_device **device)
+{
+	uint64_t tail = image->size % options->block_size;
+	struct disk *disk;
+	char serial[21];
+
+	if (image->size < options->block_size) {
+		image_destroy(image);
+		return -EINVAL;
+	}
+	disk = calloc(1, sizeof(*disk));
+	if (!disk) {
+		image_destroy(image);
+		return -ENOMEM;
+	}
+	if (tail)
+		log_warn(
+			"%s: its last %u bytes do not fill a block of %u and are not part of the disk",
+			name, (unsigned int)tail, options->block_size);
+	/* BOT 4.1.1 wants hexadecimal digits, at least 12. */
+	snprintf(serial, sizeof(serial), "%016llX",
+		 (unsigned long long)image->identity);
+	usb_device_init(&disk->device, &disk_ops, loop, name);
+	disk->image = image;
+	disk->pool = pool;
+	scsi_disk_init(&disk->scsi, loop, pool, image, options->block_size,
+		       options->serial ? options->serial : serial);
+	disk->scsi.removable = !options->fixed;
+	disk->scsi.write_cache = !options->write_through;
+	bot_init(&disk->bot, pool, &disk->scsi, bot_idle);
+	*device = &disk->device;
+	return 0;
+}

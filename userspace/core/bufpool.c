@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/bufpool.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static unsigned int class_of(size_t size)
+{
+	unsigned int c = 0;
+
+	while (c < BUFPOOL_CLASSES &&
+	       ((size_t)1 << (BUFPOOL_MIN_SHIFT + c)) < size)
+		c++;
+	return c; /* BUFPOOL_CLASSES: too large to be cached */
+}
+
+static void buf_free(struct buf *buf)
+{
+	free(buf->data);
+	free(buf);
+}
+
+void bufpool_init(struct bufpool *pool)
+{
+	*pool = (struct bufpool){ 0 };
+	for (size_t i = 0; i < BUFPOOL_CLASSES; i++)
+		list_init(&pool->free[i]);
+}
+
+void bufpool_fini(struct bufpool *pool)
+{
+	struct list *node;
+
+	assert(!pool->lent);
+	for (size_t i = 0; i < BUFPOOL_CLASSES; i++)
+		while ((node = list_pop(&pool->free[i])))
+			buf_free(list_entry(node, struct buf, node));
+	pool->cached = 0;
+}
+
+struct buf *bufpool_get(struct bufpool *pool, size_t size)
+{
+	unsigned int c = class_of(size);
+	struct buf *buf;
+	void *data;
+
+	if (c < BUFPOOL_CLASSES) {
+		size = (size_t)1 << (BUFPOOL_MIN_SHIFT + c);
+		if (!list_empty(&pool->free[c])) {
+			/* The most recently freed one is the warmest. */
+			struct list *last = pool->free[c].prev;
+
+			list_remove(last);
+			buf = list_entry(last, struct buf, node);
+			pool->cached -= size;
+			goto found;
+		}
+	}
+	buf = malloc(sizeof(*buf));
+	if (!buf)
+		return NULL;
+	if (posix_memalign(&data, (size_t)1 << BUFPOOL_MIN_SHIFT, size)) {
+		free(buf);
+		return NULL;
+	}
+	*buf = (struct buf){ .data = data, .size = size, .pool = pool };
+	list_init(&buf->node);
+found:
+	buf->refs = 1;
+	pool->lent += buf->size;
+	return buf;
+}
+
+void buf_put(struct buf *buf)
+{
+	struct bufpool *pool;
+	unsigned int c;
+
+	if (!buf)
+		return;
+	assert(buf->refs);
+	if (--buf->refs)
+		return;
+	pool = buf->pool;
+	pool->lent -= buf->size;
+	c = class_of(buf->size);
+	if (c < BUFPOOL_CLASSES && pool->cached + buf->size <= BUFPOOL_CACHED) {
+		pool->cached += buf->size;
+		list_append(&pool->free[c], &buf->node);
+		return;
+	}
+	buf_free(buf);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reference-counted, page-aligned buffers for payloads. What a socket filled
+ * is what the image writes, and what the image read is what the socket sends:
+ * passing a reference replaces copying.
+ *
+ * Freed buffers up to BUFPOOL_CACHED bytes are kept for reuse; an idle
+ * session holds none. Not thread-safe.
+ */
+#ifndef CORE_BUFPOOL_H
+#define CORE_BUFPOOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/list.h"
+
+#define BUFPOOL_MIN_SHIFT 12
+#define BUFPOOL_MAX_SHIFT 20 /* larger buffers are not cached */
+#define BUFPOOL_CLASSES (BUFPOOL_MAX_SHIFT - BUFPOOL_MIN_SHIFT + 1)
+#define BUFPOOL_CACHED (8u << 20)
+
+struct buf {
+	uint8_t *data;
+	size_t size; /* at least what was asked for */
+	unsigned int refs;
+	struct bufpool *pool;
+	struct list node; /* on pool->free[class] while unused */
+};
+
+struct bufpool {
+	struct list free[BUFPOOL_CLASSES];
+	size_t cached; /* bytes on the free lists */
+	size_t lent;   /* bytes in use */
+};
+
+void bufpool_init(struct bufpool *pool);
+/* All buffers must have come back. */
+void bufpool_fini(struct bufpool *pool);
+
+/* A buffer of at least size bytes with one reference, or NULL (no memory). */
+struct buf *bufpool_get(struct bufpool *pool, size_t size);
+
+static inline struct buf *buf_ref(struct buf *buf)
+{
+	buf->refs++;
+	return buf;
+}
+
+/* Drops a reference; NULL-safe. */
+void buf_put(struct buf *buf);
+
+#endif

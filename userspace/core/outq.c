@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/outq.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t msg_size(const struct outq_msg *msg)
+{
+	return (size_t)msg->head_len + msg->len;
+}
+
+static void msg_free(struct outq_msg *msg)
+{
+	list_remove(&msg->node);
+	buf_put(msg->buf);
+	free(msg);
+}
+
+void outq_init(struct outq *q)
+{
+	*q = (struct outq){ 0 };
+	list_init(&q->msgs);
+}
+
+void outq_fini(struct outq *q)
+{
+	while (!list_empty(&q->msgs))
+		msg_free(list_first(&q->msgs, struct outq_msg, node));
+	q->sent = 0;
+	q->bytes = 0;
+}
+
+int outq_push(struct outq *q, const void *head, size_t head_len,
+	      struct buf *buf, uint32_t off, uint32_t len)
+{
+	struct outq_msg *msg = malloc(sizeof(*msg));
+
+	assert(head_len <= OUTQ_HEAD);
+	if (!msg) {
+		buf_put(buf);
+		return -ENOMEM;
+	}
+	list_init(&msg->node);
+	memcpy(msg->head, head, head_len);
+	msg->head_len = (uint32_t)head_len;
+	msg->buf = buf;
+	msg->off = off;
+	msg->len = len;
+	list_append(&q->msgs, &msg->node);
+	q->bytes += msg_size(msg);
+	return 0;
+}
+
+static unsigned int add_iov(struct iovec *iov, unsigned int used, uint8_t *p,
+			    size_t len, size_t *skip)
+{
+	size_t skipped = MIN(*skip, len);
+
+	*skip -= skipped;
+	if (len == skipped)
+		return used;
+	iov[used].iov_base = p + skipped;
+	iov[used].iov_len = len - skipped;
+	return used + 1;
+}
+
+unsigned int outq_iov(const struct outq *q, struct iovec *iov, unsigned int n)
+{
+	size_t skip = q->sent;
+	unsigned int used = 0;
+
+	list_for_each (it, &q->msgs) {
+		struct outq_msg *msg = list_entry(it, struct outq_msg, node);
+
+		if (n - used < 2)
+			break;
+		used = add_iov(iov, used, msg->head, msg->head_len, &skip);
+		if (msg->len)
+			used = add_iov(iov, used, msg->buf->data + msg->off,
+				       msg->len, &skip);
+	}
+	return used;
+}
+
+void outq_consume(struct outq *q, size_t n)
+{
+	assert(n <= q->bytes);
+	q->bytes -= n;
+	q->sent += n;
+	while (!list_empty(&q->msgs)) {
+		struct outq_msg *msg =
+			list_first(&q->msgs, struct outq_msg, node);
+
+		if (q->sent < msg_size(msg))
+			return;
+		q->sent -= msg_size(msg);
+		msg_free(msg);
+	}
+}

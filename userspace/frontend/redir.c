@@ -1,0 +1,892 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "frontend/redir.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/outq.h"
+
+/* A payload of which less is missing goes through staging with the rest. */
+#define DIRECT_MIN 4096
+
+struct redir_urb {
+	struct urb urb;
+	struct list node; /* on session->urbs while the peer waits for it */
+	struct redir_session *session;
+	/* The request, to be echoed with status and length. */
+	struct usbredir_msg request;
+};
+
+struct redir_admin {
+	struct usb_admin admin;
+	struct redir_session *session;
+	struct usbredir_msg request;
+};
+
+static enum usbredir_status status_of(int error)
+{
+	switch (error) {
+	case 0:
+		return USBREDIR_SUCCESS;
+	case -ECANCELED:
+		return USBREDIR_CANCELLED;
+	case -EPIPE:
+		return USBREDIR_STALL;
+	case -ETIMEDOUT:
+		return USBREDIR_TIMEOUT;
+	case -EOVERFLOW:
+		return USBREDIR_BABBLE;
+	case -EINVAL:
+	case -ENOENT:
+	case -EMSGSIZE:
+		return USBREDIR_INVAL;
+	default:
+		return USBREDIR_IOERROR;
+	}
+}
+
+static void fail(struct redir_session *s, const char *why)
+{
+	if (s->failed)
+		return;
+	log_warn("%s: %s; closing the connection", s->peer, why);
+	s->failed = true;
+	s->ops->failed(s);
+}
+
+/* --- Sending ----------------------------------------------------------------------- */
+
+/* Takes buf. msg->data_len bytes of it follow the message. */
+static void send_data(struct redir_session *s, struct usbredir_msg *msg,
+		      struct buf *buf, uint32_t off)
+{
+	uint8_t head[USBREDIR_MAX_HEAD];
+	size_t len;
+
+	if (s->closing) {
+		buf_put(buf);
+		return;
+	}
+	len = usbredir_encode(msg, s->caps, head);
+	if (len > OUTQ_HEAD) { /* only messages without payload are so long */
+		assert(!buf);
+		buf = bufpool_get(s->pool, len);
+		if (!buf) {
+			fail(s, "out of memory");
+			return;
+		}
+		memcpy(buf->data, head, len);
+		s->ops->send(s, NULL, 0, buf, 0, (uint32_t)len);
+		return;
+	}
+	s->ops->send(s, head, len, buf, off, msg->data_len);
+}
+
+static void send_msg(struct redir_session *s, struct usbredir_msg *msg)
+{
+	msg->data_len = 0;
+	send_data(s, msg, NULL, 0);
+}
+
+static void send_hello(struct redir_session *s)
+{
+	struct usbredir_msg msg = { .type = USBREDIR_HELLO, .data_len = 4 };
+	struct span_writer w;
+	struct buf *buf = bufpool_get(s->pool, USBREDIR_MAX_HEAD);
+	uint8_t head[USBREDIR_MAX_HEAD];
+
+	if (!buf) {
+		fail(s, "out of memory");
+		return;
+	}
+	memcpy(msg.hello.version, "ryll-bridge " RYLL_VERSION,
+	       MIN(sizeof("ryll-bridge " RYLL_VERSION),
+		   sizeof(msg.hello.version) - 1));
+	w = span_writer_of(buf->data, USBREDIR_MAX_HEAD);
+	span_put(&w, head, usbredir_encode(&msg, 0, head));
+	span_put_le(&w, REDIR_CAPS, 4);
+	s->ops->send(s, NULL, 0, buf, 0, (uint32_t)w.len);
+}
+
+static void send_ep_info(struct redir_session *s)
+{
+	const struct usb_info *info = &s->device->info;
+	struct usbredir_msg msg = { .type = USBREDIR_EP_INFO };
+
+	for (unsigned int i = 0; i < USBREDIR_SLOTS; i++) {
+		const struct usb_endpoint *ep = &info->endpoint[i];
+
+		msg.ep_info.type[i] = ep->type;
+		msg.ep_info.interval[i] = ep->interval;
+		msg.ep_info.interface[i] = ep->interface;
+		msg.ep_info.max_packet_size[i] = ep->max_packet;
+		msg.ep_info.max_streams[i] = ep->max_streams;
+	}
+	send_msg(s, &msg);
+}
+
+static void send_interface_info(struct redir_session *s)
+{
+	const struct usb_info *info = &s->device->info;
+	struct usbredir_msg msg = { .type = USBREDIR_INTERFACE_INFO };
+
+	msg.interface_info.count = info->n_interfaces;
+	for (unsigned int i = 0; i < info->n_interfaces; i++) {
+		const struct usb_interface *intf = &info->interface[i];
+
+		msg.interface_info.interface[i] = intf->number;
+		msg.interface_info.interface_class[i] = intf->class;
+		msg.interface_info.interface_subclass[i] = intf->subclass;
+		msg.interface_info.interface_protocol[i] = intf->protocol;
+	}
+	send_msg(s, &msg);
+}
+
+static void send_device_connect(struct redir_session *s)
+{
+	static const uint8_t speeds[] = {
+		[USB_SPEED_LOW] = USBREDIR_SPEED_LOW,
+		[USB_SPEED_FULL] = USBREDIR_SPEED_FULL,
+		[USB_SPEED_HIGH] = USBREDIR_SPEED_HIGH,
+		[USB_SPEED_SUPER] = USBREDIR_SPEED_SUPER,
+	};
+	const struct usb_info *info = &s->device->info;
+	struct usbredir_msg msg = {
+		.type = USBREDIR_DEVICE_CONNECT,
+		.device_connect = {
+			.speed = speeds[info->speed],
+			.device_class = info->class,
+			.device_subclass = info->subclass,
+			.device_protocol = info->protocol,
+			.vendor_id = info->vendor,
+			.product_id = info->product,
+			.device_version_bcd = info->bcd_device,
+		},
+	};
+
+	send_msg(s, &msg);
+}
+
+/* --- The device comes and goes ------------------------------------------------------- */
+
+static void settle(struct redir_session *s)
+{
+	if (s->closing && !s->device && !s->owed && s->state != REDIR_CLOSED) {
+		s->state = REDIR_CLOSED;
+		s->ops->closed(s);
+	}
+}
+
+static struct redir_session *session_of(struct usb_listener *listener)
+{
+	return container_of(listener, struct redir_session, listener);
+}
+
+static void granted(struct registry_waiter *waiter, struct usb_device *device)
+{
+	struct redir_session *s =
+		container_of(waiter, struct redir_session, waiter);
+	uint32_t super = USBREDIR_CAP_EP_INFO_MAX_PACKET_SIZE |
+			 USBREDIR_CAP_64BITS_IDS |
+			 USBREDIR_CAP_32BITS_BULK_LENGTH;
+
+	s->device = device;
+	s->state = REDIR_OPENING;
+	/* QEMU refuses super speed without these three. */
+	usb_open(device, &s->listener,
+		 (s->caps & super) == super ? USB_SPEED_SUPER : USB_SPEED_HIGH);
+}
+
+static void device_opened(struct usb_listener *listener, int status)
+{
+	struct redir_session *s = session_of(listener);
+
+	if (status < 0) {
+		log_err("%s: %s cannot be attached: %s", s->peer,
+			s->device->name, strerror(-status));
+		s->device = NULL;
+		s->state = REDIR_NO_DEVICE;
+		return;
+	}
+	s->state = REDIR_ATTACHED;
+	log_info("%s: attached %s", s->peer, s->device->name);
+	send_ep_info(s);
+	send_interface_info(s);
+	send_device_connect(s);
+}
+
+static void device_leaving(struct usb_listener *listener)
+{
+	redir_session_detach(session_of(listener));
+}
+
+static void check_detached(struct redir_session *s)
+{
+	if (s->state != REDIR_DETACHING || s->device || s->ack_due)
+		return;
+	s->state = REDIR_NO_DEVICE;
+	if (!s->closing)
+		s->ops->detached(s);
+}
+
+static void device_gone(struct usb_listener *listener)
+{
+	struct redir_session *s = session_of(listener);
+
+	log_info("%s: detached %s", s->peer, s->device->name);
+	s->device = NULL;
+	if (s->state != REDIR_DETACHING)
+		s->state = REDIR_NO_DEVICE;
+	check_detached(s);
+	settle(s);
+}
+
+static const struct usb_listener_ops listener_ops = {
+	.opened = device_opened,
+	.leaving = device_leaving,
+	.gone = device_gone,
+};
+
+void redir_session_detach(struct redir_session *s)
+{
+	struct usbredir_msg msg = { .type = USBREDIR_DEVICE_DISCONNECT };
+
+	registry_withdraw(&s->waiter);
+	if (s->state == REDIR_DETACHING || s->closing)
+		return;
+	if (s->state == REDIR_ATTACHED) {
+		send_msg(s, &msg);
+		s->ack_due = s->caps & USBREDIR_CAP_DEVICE_DISCONNECT_ACK;
+	}
+	s->state = REDIR_DETACHING;
+	if (s->device)
+		usb_close(s->device);
+	else
+		check_detached(s);
+}
+
+/* --- Transfers ------------------------------------------------------------------------ */
+
+static uint8_t *status_field(struct usbredir_msg *msg)
+{
+	return msg->type == USBREDIR_CONTROL_PACKET ? &msg->control.status
+						    : &msg->transfer.status;
+}
+
+static void set_length(struct usbredir_msg *msg, uint32_t len)
+{
+	if (msg->type == USBREDIR_CONTROL_PACKET)
+		msg->control.length = (uint16_t)len;
+	else
+		msg->transfer.length = len;
+}
+
+/* The request with its outcome goes back. Takes buf. */
+static void reply(struct redir_session *s, const struct usbredir_msg *request,
+		  int status, uint32_t actual, struct buf *buf, uint32_t off)
+{
+	struct usbredir_msg msg = *request;
+	uint8_t ep = msg.type == USBREDIR_CONTROL_PACKET
+			     ? msg.control.endpoint
+			     : msg.transfer.endpoint;
+
+	*status_field(&msg) = (uint8_t)status_of(status);
+	set_length(&msg, actual);
+	msg.data_len = ep & USB_DIR_IN ? actual : 0;
+	if (!msg.data_len) {
+		buf_put(buf);
+		buf = NULL;
+	}
+	send_data(s, &msg, buf, off);
+}
+
+static void urb_complete(struct urb *urb)
+{
+	struct redir_urb *ru = container_of(urb, struct redir_urb, urb);
+	struct redir_session *s = ru->session;
+	bool in = urb->ep & USB_DIR_IN;
+
+	/* Off the list: it was cancelled, and the answer has been given. */
+	if (!list_empty(&ru->node)) {
+		list_remove(&ru->node);
+		reply(s, &ru->request, urb->status, urb->actual,
+		      in && urb->buf ? buf_ref(urb->buf) : NULL, urb->off);
+	}
+	buf_put(urb->buf);
+	free(ru);
+	s->owed--;
+	settle(s);
+}
+
+/* Takes payload. */
+static void start_transfer(struct redir_session *s,
+			   const struct usbredir_msg *msg,
+			   enum usb_transfer type, struct buf *payload)
+{
+	struct redir_urb *ru = calloc(1, sizeof(*ru));
+	int ret = -ENOMEM;
+
+	if (!ru)
+		goto refuse;
+	ru->session = s;
+	ru->request = *msg;
+	ru->urb.complete = urb_complete;
+	ru->urb.type = (uint8_t)type;
+	ru->urb.buf = payload;
+	if (type == USB_CONTROL) {
+		const struct usbredir_control *c = &msg->control;
+
+		ru->urb.setup = (struct usb_setup){
+			.request_type = c->requesttype,
+			.request = c->request,
+			.value = c->value,
+			.index = c->index,
+			.length = c->length,
+		};
+		/* The endpoint's top bit says which way the data goes; some
+		 * guests leave it to the setup packet. */
+		ru->urb.ep = c->endpoint;
+		ru->urb.len = c->length;
+	} else {
+		ru->urb.ep = msg->transfer.endpoint;
+		ru->urb.stream = msg->transfer.stream_id;
+		ru->urb.len = msg->transfer.length;
+	}
+	list_append(&s->urbs, &ru->node);
+	s->owed++;
+	ret = usb_submit(s->device, &ru->urb);
+	if (!ret)
+		return;
+	s->owed--;
+	list_remove(&ru->node);
+	free(ru);
+refuse:
+	buf_put(payload);
+	reply(s, msg, ret, 0, NULL, 0);
+}
+
+static void cancel(struct redir_session *s, uint64_t id)
+{
+	list_for_each (it, &s->urbs) {
+		struct redir_urb *ru = list_entry(it, struct redir_urb, node);
+
+		if (ru->request.id != id)
+			continue;
+		/* Answered here and now, once; the guest may reuse the id. */
+		list_remove(&ru->node);
+		reply(s, &ru->request, -ECANCELED, 0, NULL, 0);
+		usb_cancel(&ru->urb);
+		return;
+	}
+	/* Not there: its answer is on the way already. */
+}
+
+/* --- Requests that change the device ---------------------------------------------------- */
+
+static void admin_complete(struct usb_admin *admin)
+{
+	struct redir_admin *ra = container_of(admin, struct redir_admin, admin);
+	struct redir_session *s = ra->session;
+	uint8_t status = (uint8_t)status_of(admin->status);
+	struct usbredir_msg msg = { .id = ra->request.id };
+	bool attached = s->device && s->state == REDIR_ATTACHED;
+
+	/* The guest must know the endpoints before it hears of success. */
+	if ((admin->type == USB_SET_CONFIGURATION ||
+	     admin->type == USB_SET_ALT_SETTING) &&
+	    !admin->status && attached) {
+		send_ep_info(s);
+		send_interface_info(s);
+	}
+	switch (ra->request.type) {
+	case USBREDIR_SET_CONFIGURATION:
+	case USBREDIR_GET_CONFIGURATION:
+		msg.type = USBREDIR_CONFIGURATION_STATUS;
+		msg.configuration.status = status;
+		msg.configuration.configuration = admin->configuration;
+		send_msg(s, &msg);
+		break;
+	case USBREDIR_SET_ALT_SETTING:
+	case USBREDIR_GET_ALT_SETTING:
+		msg.type = USBREDIR_ALT_SETTING_STATUS;
+		msg.alt_setting.status = status;
+		msg.alt_setting.interface = admin->interface;
+		msg.alt_setting.alt = admin->alt;
+		send_msg(s, &msg);
+		break;
+	case USBREDIR_ALLOC_BULK_STREAMS:
+	case USBREDIR_FREE_BULK_STREAMS:
+		msg.type = USBREDIR_BULK_STREAMS_STATUS;
+		msg.bulk_streams.endpoints = admin->endpoints;
+		msg.bulk_streams.no_streams = admin->streams;
+		msg.bulk_streams.status = status;
+		send_msg(s, &msg);
+		break;
+	case USBREDIR_CONTROL_PACKET:
+		reply(s, &ra->request, admin->status, 0, NULL, 0);
+		break;
+	default: /* reset has no answer; one that fails ends the device */
+		if (admin->status && attached) {
+			log_warn("%s: %s could not be reset: %s", s->peer,
+				 s->device->name, strerror(-admin->status));
+			redir_session_detach(s);
+		}
+		break;
+	}
+	free(ra);
+	s->owed--;
+	settle(s);
+}
+
+static struct redir_admin *new_admin(struct redir_session *s,
+				     const struct usbredir_msg *msg)
+{
+	struct redir_admin *ra = calloc(1, sizeof(*ra));
+
+	if (!ra) {
+		fail(s, "out of memory");
+		return NULL;
+	}
+	ra->session = s;
+	ra->request = *msg;
+	ra->admin.complete = admin_complete;
+	return ra;
+}
+
+static void start_admin(struct redir_session *s, struct redir_admin *ra)
+{
+	s->owed++;
+	if (s->device && s->state == REDIR_ATTACHED) {
+		usb_admin(s->device, &ra->admin);
+		return;
+	}
+	list_init(&ra->admin.node);
+	usb_admin_complete(&ra->admin, -ESHUTDOWN);
+}
+
+static void admin_request(struct redir_session *s,
+			  const struct usbredir_msg *msg)
+{
+	struct redir_admin *ra = new_admin(s, msg);
+
+	if (!ra)
+		return;
+	switch (msg->type) {
+	case USBREDIR_SET_CONFIGURATION:
+		ra->admin.type = USB_SET_CONFIGURATION;
+		ra->admin.configuration = msg->configuration.configuration;
+		break;
+	case USBREDIR_GET_CONFIGURATION:
+		ra->admin.type = USB_GET_CONFIGURATION;
+		break;
+	case USBREDIR_SET_ALT_SETTING:
+		ra->admin.type = USB_SET_ALT_SETTING;
+		ra->admin.interface = msg->alt_setting.interface;
+		ra->admin.alt = msg->alt_setting.alt;
+		break;
+	case USBREDIR_GET_ALT_SETTING:
+		ra->admin.type = USB_GET_ALT_SETTING;
+		ra->admin.interface = msg->alt_setting.interface;
+		break;
+	case USBREDIR_ALLOC_BULK_STREAMS:
+		ra->admin.type = USB_ALLOC_STREAMS;
+		ra->admin.endpoints = msg->bulk_streams.endpoints;
+		ra->admin.streams = msg->bulk_streams.no_streams;
+		break;
+	case USBREDIR_FREE_BULK_STREAMS:
+		ra->admin.type = USB_FREE_STREAMS;
+		ra->admin.endpoints = msg->bulk_streams.endpoints;
+		break;
+	default:
+		ra->admin.type = USB_RESET;
+		break;
+	}
+	start_admin(s, ra);
+}
+
+/* Takes payload. */
+static void control_request(struct redir_session *s,
+			    const struct usbredir_msg *msg, struct buf *payload)
+{
+	struct usb_setup setup = {
+		.request_type = msg->control.requesttype,
+		.request = msg->control.request,
+		.value = msg->control.value,
+		.index = msg->control.index,
+		.length = msg->control.length,
+	};
+	struct usb_admin what = { 0 };
+	struct redir_admin *ra;
+
+	if (!usb_setup_to_admin(&setup, &what)) {
+		start_transfer(s, msg, USB_CONTROL, payload);
+		return;
+	}
+	buf_put(payload);
+	ra = new_admin(s, msg);
+	if (!ra)
+		return;
+	what.complete = ra->admin.complete;
+	ra->admin = what;
+	start_admin(s, ra);
+}
+
+/* --- What no device of ours has yet ------------------------------------------------------ */
+
+static void refuse_stream(struct redir_session *s,
+			  const struct usbredir_msg *msg)
+{
+	int reason = s->state == REDIR_ATTACHED ? -EINVAL : -EIO;
+	struct usbredir_msg answer = { .id = msg->id };
+
+	switch (msg->type) {
+	case USBREDIR_START_ISO_STREAM:
+	case USBREDIR_STOP_ISO_STREAM:
+		answer.type = USBREDIR_ISO_STREAM_STATUS;
+		answer.iso_stream.endpoint = msg->iso_stream.endpoint;
+		answer.iso_stream.status = (uint8_t)status_of(reason);
+		break;
+	case USBREDIR_START_INTERRUPT_RECEIVING:
+	case USBREDIR_STOP_INTERRUPT_RECEIVING:
+		answer.type = USBREDIR_INTERRUPT_RECEIVING_STATUS;
+		answer.interrupt_receiving.endpoint =
+			msg->interrupt_receiving.endpoint;
+		answer.interrupt_receiving.status =
+			(uint8_t)status_of(reason == -EINVAL ? -EPIPE : reason);
+		break;
+	default:
+		answer.type = USBREDIR_BULK_RECEIVING_STATUS;
+		answer.bulk_receiving.endpoint = msg->bulk_receiving.endpoint;
+		answer.bulk_receiving.stream_id = msg->bulk_receiving.stream_id;
+		answer.bulk_receiving.status = (uint8_t)status_of(reason);
+		break;
+	}
+	send_msg(s, &answer);
+}
+
+/* --- Packets -------------------------------------------------------------------------------- */
+
+static void take_hello(struct redir_session *s, const struct usbredir_msg *msg,
+		       const struct buf *payload)
+{
+	char version[USBREDIR_VERSION_SIZE + 1] = { 0 };
+	uint32_t theirs;
+
+	if (s->state != REDIR_HELLO) {
+		log_limited(&s->complaints, LOG_LEVEL_WARN,
+			    "%s: a second hello is ignored", s->peer);
+		return;
+	}
+	memcpy(version, msg->hello.version, sizeof(msg->hello.version));
+	theirs = usbredir_decode_caps(
+		span_of(payload ? payload->data : NULL, msg->data_len));
+	s->caps = usbredir_caps_sanitize(REDIR_CAPS & theirs);
+	s->state = REDIR_NO_DEVICE;
+	s->greeted = true;
+	log_debug("%s: hello from \"%s\", capabilities 0x%02x", s->peer,
+		  version, theirs);
+	if (!registry_request(s->registry, &s->waiter))
+		log_info("%s: waits for a device: all are in use", s->peer);
+}
+
+static void take_filter(struct redir_session *s, const struct usbredir_msg *msg,
+			const struct buf *payload)
+{
+	if (!payload ||
+	    usbredir_check_filter(span_of(payload->data, msg->data_len)) < 0) {
+		log_limited(&s->complaints, LOG_LEVEL_WARN,
+			    "%s: the guest sent a filter that is not one",
+			    s->peer);
+		return;
+	}
+	log_limited(
+		&s->complaints, LOG_LEVEL_INFO,
+		"%s: the guest takes only devices that pass its filter \"%.400s\"",
+		s->peer, (const char *)payload->data);
+}
+
+static void take_reject(struct redir_session *s)
+{
+	if (s->state != REDIR_ATTACHED)
+		return;
+	log_warn("%s: the guest's filter rejects %s (class %02x, %04x:%04x)",
+		 s->peer, s->device->name, s->device->info.interface[0].class,
+		 s->device->info.vendor, s->device->info.product);
+	/* The peer has not attached it: there is nothing to disconnect. */
+	s->state = REDIR_DETACHING;
+	usb_close(s->device);
+}
+
+/* A whole packet; takes payload (msg->data_len bytes, NULL if none). */
+static void dispatch(struct redir_session *s, struct usbredir_msg *msg,
+		     struct buf *payload)
+{
+	switch ((enum usbredir_type)msg->type) {
+	case USBREDIR_HELLO:
+		take_hello(s, msg, payload);
+		break;
+	case USBREDIR_RESET:
+	case USBREDIR_SET_CONFIGURATION:
+	case USBREDIR_GET_CONFIGURATION:
+	case USBREDIR_SET_ALT_SETTING:
+	case USBREDIR_GET_ALT_SETTING:
+	case USBREDIR_ALLOC_BULK_STREAMS:
+	case USBREDIR_FREE_BULK_STREAMS:
+		admin_request(s, msg);
+		break;
+	case USBREDIR_START_ISO_STREAM:
+	case USBREDIR_STOP_ISO_STREAM:
+	case USBREDIR_START_INTERRUPT_RECEIVING:
+	case USBREDIR_STOP_INTERRUPT_RECEIVING:
+	case USBREDIR_START_BULK_RECEIVING:
+	case USBREDIR_STOP_BULK_RECEIVING:
+		refuse_stream(s, msg);
+		break;
+	case USBREDIR_CANCEL_DATA_PACKET:
+		cancel(s, msg->id);
+		break;
+	case USBREDIR_FILTER_REJECT:
+		take_reject(s);
+		break;
+	case USBREDIR_FILTER_FILTER:
+		take_filter(s, msg, payload);
+		break;
+	case USBREDIR_DEVICE_DISCONNECT_ACK:
+		s->ack_due = false;
+		check_detached(s);
+		break;
+	case USBREDIR_DEVICE_DISCONNECT:
+		/* Only hosts send it, by the text; a guest that does wants to
+		 * be rid of the device. */
+		redir_session_detach(s);
+		break;
+	case USBREDIR_ISO_PACKET:
+		break; /* no device has them; they are not answered */
+	case USBREDIR_CONTROL_PACKET:
+	case USBREDIR_BULK_PACKET:
+	case USBREDIR_INTERRUPT_PACKET:
+		if (s->state != REDIR_ATTACHED) {
+			reply(s, msg, -EIO, 0, NULL, 0);
+		} else if (msg->type == USBREDIR_CONTROL_PACKET) {
+			control_request(s, msg, payload);
+			return;
+		} else if (msg->type == USBREDIR_BULK_PACKET) {
+			start_transfer(s, msg, USB_BULK, payload);
+			return;
+		} else {
+			reply(s, msg, -EPIPE, 0, NULL, 0);
+		}
+		break;
+	default: /* packets of a host never pass usbredir_check_header() */
+		break;
+	}
+	buf_put(payload);
+}
+
+/* --- The parser ------------------------------------------------------------------------------ */
+
+static void skip_packet(struct redir_session *s, uint32_t left,
+			const char *what)
+{
+	s->skipped++;
+	log_limited(&s->complaints, LOG_LEVEL_WARN,
+		    "%s: %s packet (type %u, length %u) skipped", s->peer, what,
+		    s->header.type, s->header.length);
+	s->skip = left;
+	s->want = REDIR_SKIP;
+}
+
+static void parse_header(struct redir_session *s)
+{
+	int ret = usbredir_decode_header(
+		span_of(s->staging + s->start, s->end - s->start), s->caps,
+		&s->header);
+
+	assert(!ret);
+	s->start += (uint32_t)usbredir_header_size(s->caps);
+	if (s->state == REDIR_HELLO && s->header.type != USBREDIR_HELLO) {
+		fail(s, "the peer does not speak usbredir (no hello)");
+		return;
+	}
+	ret = usbredir_check_header(&s->header, USBREDIR_HOST, s->caps,
+				    &s->layout);
+	if (!ret)
+		s->want = REDIR_WANT_TYPE_HEADER;
+	else if (ret == -EMSGSIZE)
+		fail(s, "the peer announces a packet of impossible length");
+	else if (s->state == REDIR_HELLO)
+		fail(s, "the peer's hello is malformed");
+	else
+		skip_packet(s, s->header.length,
+			    ret == -ENOSYS ? "unknown" : "malformed");
+}
+
+/* A payload that may not come in: drop it, and answer if it had an id. */
+static void refuse_payload(struct redir_session *s, int error)
+{
+	s->skip = s->layout.data;
+	s->want = REDIR_SKIP;
+	s->skipped++;
+	if (s->msg.type >= USBREDIR_CONTROL_PACKET &&
+	    s->msg.type != USBREDIR_ISO_PACKET)
+		reply(s, &s->msg, error, 0, NULL, 0);
+}
+
+static void parse_type_header(struct redir_session *s)
+{
+	struct span span =
+		span_of(s->staging + s->start, s->layout.type_header);
+	int ret = usbredir_decode(&s->header, USBREDIR_HOST, s->caps, span,
+				  &s->msg);
+
+	s->start += s->layout.type_header;
+	if (ret < 0) {
+		skip_packet(s, s->layout.data, "malformed");
+		return;
+	}
+	if (!s->layout.data) {
+		s->want = REDIR_WANT_HEADER;
+		dispatch(s, &s->msg, NULL);
+		return;
+	}
+	/* Bounded before there is memory for it. */
+	if (s->msg.type == USBREDIR_BULK_PACKET) {
+		ret = s->state == REDIR_ATTACHED
+			      ? usb_check_quota(s->device, s->layout.data)
+			      : -EIO;
+		if (ret < 0) {
+			refuse_payload(s, ret);
+			return;
+		}
+	}
+	s->payload = bufpool_get(s->pool, s->layout.data);
+	if (!s->payload) {
+		refuse_payload(s, -ENOMEM);
+		return;
+	}
+	s->payload_have = 0;
+	s->want = REDIR_WANT_PAYLOAD;
+}
+
+static void payload_complete(struct redir_session *s)
+{
+	struct buf *payload = s->payload;
+
+	if (s->payload_have < s->layout.data)
+		return;
+	s->payload = NULL;
+	s->want = REDIR_WANT_HEADER;
+	dispatch(s, &s->msg, payload);
+}
+
+/* One step over what is in staging; false when it needs more bytes. */
+static bool parse_step(struct redir_session *s)
+{
+	uint32_t have = s->end - s->start;
+	uint32_t n;
+
+	switch (s->want) {
+	case REDIR_WANT_HEADER:
+		if (have < usbredir_header_size(s->caps))
+			return false;
+		parse_header(s);
+		return true;
+	case REDIR_WANT_TYPE_HEADER:
+		if (have < s->layout.type_header)
+			return false;
+		parse_type_header(s);
+		return true;
+	case REDIR_WANT_PAYLOAD:
+		n = MIN(have, s->layout.data - s->payload_have);
+		if (!n)
+			return false;
+		memcpy(s->payload->data + s->payload_have,
+		       s->staging + s->start, n);
+		s->start += n;
+		s->payload_have += n;
+		payload_complete(s);
+		return true;
+	case REDIR_SKIP:
+		n = MIN(have, s->skip);
+		s->start += n;
+		s->skip -= n;
+		if (s->skip)
+			return false;
+		s->want = REDIR_WANT_HEADER;
+		return true;
+	}
+	return false;
+}
+
+static bool receives_directly(const struct redir_session *s)
+{
+	return s->want == REDIR_WANT_PAYLOAD && s->start == s->end &&
+	       s->layout.data - s->payload_have >= DIRECT_MIN;
+}
+
+void *redir_session_space(struct redir_session *s, size_t *len, bool *exact)
+{
+	*exact = receives_directly(s);
+	if (*exact) {
+		*len = s->layout.data - s->payload_have;
+		return s->payload->data + s->payload_have;
+	}
+	if (s->start) {
+		memmove(s->staging, s->staging + s->start, s->end - s->start);
+		s->end -= s->start;
+		s->start = 0;
+	}
+	/* What is left over is part of one header, so there is room. */
+	*len = sizeof(s->staging) - s->end;
+	return s->staging + s->end;
+}
+
+void redir_session_filled(struct redir_session *s, size_t n)
+{
+	if (receives_directly(s)) {
+		s->payload_have += (uint32_t)n;
+		payload_complete(s);
+	} else {
+		s->end += (uint32_t)n;
+	}
+	while (!s->failed && !s->closing && parse_step(s))
+		;
+}
+
+void redir_session_init(struct redir_session *s,
+			const struct redir_session_ops *ops, struct loop *loop,
+			struct bufpool *pool, struct registry *registry,
+			struct usb_device *wanted, const char *peer)
+{
+	/* Not the staging: its pages are touched when bytes come. */
+	memset(s, 0, offsetof(struct redir_session, staging));
+	s->ops = ops;
+	s->loop = loop;
+	s->pool = pool;
+	s->registry = registry;
+	s->listener.ops = &listener_ops;
+	s->waiter.wanted = wanted;
+	s->waiter.granted = granted;
+	list_init(&s->waiter.node);
+	list_init(&s->urbs);
+	snprintf(s->peer, sizeof(s->peer), "%s", peer);
+	send_hello(s);
+}
+
+void redir_session_close(struct redir_session *s)
+{
+	if (s->closing)
+		return;
+	s->closing = true;
+	registry_withdraw(&s->waiter);
+	/* Nobody waits for an answer any more. */
+	list_for_each_safe (it, &s->urbs)
+		list_remove(it);
+	buf_put(s->payload);
+	s->payload = NULL;
+	if (s->device)
+		usb_close(s->device);
+	settle(s);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One usbredir session, we being the usb-host. Sans-I/O: bytes come in by
+ * redir_session_space() and redir_session_filled(), bytes go out by ops->send,
+ * URBs go to the hub. Whoever owns a session gives it a transport
+ * (redir_link.c), a test or a fuzzer gives it bytes.
+ *
+ * The course of a session (usbredir 0.7.1):
+ *   our hello -> the peer's hello -> a device is requested from the registry
+ *   -> opened -> ep_info, interface_info, device_connect -> requests
+ *   -> device_disconnect, or the end of the transport
+ */
+#ifndef FRONTEND_REDIR_H
+#define FRONTEND_REDIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/bufpool.h"
+#include "core/loop.h"
+#include "usb/device.h"
+#include "usb/registry.h"
+#include "wire/usbredir.h"
+
+/* Packets that are not transfer data pass through this. */
+#define REDIR_STAGING 16384
+
+/* bulk_streams and bulk_receiving come with devices that have them. */
+#define REDIR_CAPS                                                             \
+	(USBREDIR_CAP_CONNECT_DEVICE_VERSION | USBREDIR_CAP_FILTER |           \
+	 USBREDIR_CAP_DEVICE_DISCONNECT_ACK |                                  \
+	 USBREDIR_CAP_EP_INFO_MAX_PACKET_SIZE | USBREDIR_CAP_64BITS_IDS |      \
+	 USBREDIR_CAP_32BITS_BULK_LENGTH)
+
+struct redir_session;
+
+struct redir_session_ops {
+	/* head (copied by the callee, at most OUTQ_HEAD bytes), then len bytes
+	 * at off of buf, whose reference goes to the callee (may be NULL). */
+	void (*send)(struct redir_session *s, const void *head, size_t head_len,
+		     struct buf *buf, uint32_t off, uint32_t len);
+	/* The stream cannot be understood any further; why has been logged.
+	 * The owner calls redir_session_close(), not from within. */
+	void (*failed)(struct redir_session *s);
+	/* After redir_session_detach(): the device is closed and the peer
+	 * knows. */
+	void (*detached)(struct redir_session *s);
+	/* After redir_session_close(): nothing is in flight any more. */
+	void (*closed)(struct redir_session *s);
+};
+
+enum redir_state {
+	REDIR_HELLO,	 /* the peer's hello is due */
+	REDIR_NO_DEVICE, /* waits for one, or has lost its one */
+	REDIR_OPENING,
+	REDIR_ATTACHED,
+	REDIR_DETACHING, /* device_disconnect was sent, the device closes */
+	REDIR_CLOSED,
+};
+
+struct redir_session {
+	const struct redir_session_ops *ops;
+	struct loop *loop;	   /* borrows */
+	struct bufpool *pool;	   /* borrows */
+	struct registry *registry; /* borrows */
+	char peer[128];		   /* for log lines */
+	enum redir_state state;
+	uint32_t caps; /* of both sides; 0 before the peer's hello */
+	struct usb_listener listener;
+	struct registry_waiter waiter;
+	struct usb_device *device; /* borrows; NULL: none */
+	struct list urbs;	   /* struct redir_urb, in flight and wanted */
+	unsigned int owed; /* URBs and admin requests that will complete */
+	bool ack_due;	   /* device_disconnect was sent, its ack is due */
+	bool greeted;	   /* the peer's hello came */
+	bool closing;	   /* redir_session_close() was called */
+	bool failed;
+	uint64_t skipped; /* packets that were not understood */
+	struct log_limit complaints;
+
+	/* Parser */
+	enum {
+		REDIR_WANT_HEADER,
+		REDIR_WANT_TYPE_HEADER,
+		REDIR_WANT_PAYLOAD,
+		REDIR_SKIP,
+	} want;
+	struct usbredir_header header;
+	struct usbredir_layout layout;
+	struct usbredir_msg msg;
+	struct buf *payload;
+	uint32_t payload_have;
+	uint32_t skip;	     /* bytes to drop */
+	uint32_t start, end; /* of what staging holds */
+	uint8_t staging[REDIR_STAGING];
+};
+
+/*
+ * Sends our hello. peer is copied. wanted: the device to attach, or NULL for
+ * the next free one.
+ */
+void redir_session_init(struct redir_session *s,
+			const struct redir_session_ops *ops, struct loop *loop,
+			struct bufpool *pool, struct registry *registry,
+			struct usb_device *wanted, const char *peer);
+
+/*
+ * Where the next bytes from the peer go; never of length 0. *exact: that many
+ * will come before anything else is worth looking at.
+ */
+void *redir_session_space(struct redir_session *s, size_t *len, bool *exact);
+/* n bytes are there. */
+void redir_session_filled(struct redir_session *s, size_t n);
+
+/* Takes the device from the peer and lets it know; ends with detached. */
+void redir_session_detach(struct redir_session *s);
+
+/* Nothing is sent any more; ends with closed, possibly from within. */
+void redir_session_close(struct redir_session *s);
+
+#endif

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "image/raw.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+struct raw {
+	struct image image;
+	int fd;
+};
+
+static struct raw *raw_of(struct image *image)
+{
+	return container_of(image, struct raw, image);
+}
+
+static void start(struct raw *raw, struct image_request *r);
+
+static void finish(struct image_request *r, int res)
+{
+	r->done(r, res);
+}
+
+/*
+ * A transfer moved less than asked for: go on behind it. Several segments
+ * are continued one at a time, which is rare enough to be simple about.
+ */
+static void resume(struct raw *raw, struct image_request *r)
+{
+	uint64_t skip = r->moved;
+	unsigned int i = 0;
+
+	while (skip >= r->iov[i].iov_len)
+		skip -= r->iov[i++].iov_len;
+	r->rest.iov_base = (char *)r->iov[i].iov_base + skip;
+	r->rest.iov_len = r->iov[i].iov_len - skip;
+	start(raw, r);
+}
+
+static void transfer_done(struct op *op, int res)
+{
+	struct image_request *r = container_of(op, struct image_request, op);
+	struct raw *raw = raw_of(r->image);
+	bool was_now = r->now;
+
+	r->now = false;
+	if (res > 0)
+		r->moved += (uint64_t)res;
+	if (r->moved == r->len)
+		finish(r, 0);
+	else if (was_now && (res >= 0 || res == -EAGAIN || res == -EOPNOTSUPP))
+		resume(raw, r); /* not all of it was in memory: wait for it */
+	else if (res == -EINTR || res == -EAGAIN || res > 0)
+		resume(raw, r);
+	else if (res == 0)
+		finish(r, r->type == IMAGE_READ ? -ENODATA : -ENOSPC);
+	else
+		finish(r, res);
+}
+
+static void other_done(struct op *op, int res)
+{
+	struct image_request *r = container_of(op, struct image_request, op);
+
+	finish(r, MIN(res, 0));
+}
+
+static void start(struct raw *raw, struct image_request *r)
+{
+	const struct iovec *iov = r->moved ? &r->rest : r->iov;
+	unsigned int n = r->moved ? 1 : r->n_iov;
+	uint64_t off = r->off + r->moved;
+	struct loop *loop = raw->image.loop;
+	unsigned int flags = 0;
+
+	if (r->type == IMAGE_WRITE) {
+		op_pwritev(loop, &r->op, raw->fd, iov, n, off,
+			   r->flags & IMAGE_FUA ? RWF_DSYNC : 0);
+		return;
+	}
+	if (r->now)
+		flags = OP_NOW | (r->flags & IMAGE_LAZY ? OP_LAZY : 0);
+	op_preadv(loop, &r->op, raw->fd, iov, n, off, flags);
+}
+
+static void raw_submit(struct image *image, struct image_request *r)
+{
+	struct raw *raw = raw_of(image);
+
+	r->moved = 0;
+	switch (r->type) {
+	case IMAGE_READ:
+	case IMAGE_WRITE:
+		op_init(&r->op, transfer_done);
+		/* What is in the page cache needs no waiting and no event. */
+		r->now = r->type == IMAGE_READ;
+		start(raw, r);
+		break;
+	case IMAGE_FLUSH:
+		op_init(&r->op, other_done);
+		op_fdatasync(image->loop, &r->op, raw->fd);
+		break;
+	case IMAGE_DISCARD:
+		op_init(&r->op, other_done);
+		op_fallocate(image->loop, &r->op, raw->fd,
+			     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, r->off,
+			     r->len);
+		break;
+	case IMAGE_ZERO:
+		op_init(&r->op, other_done);
+		op_fallocate(image->loop, &r->op, raw->fd,
+			     FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, r->off,
+			     r->len);
+		break;
+	}
+}
+
+static void raw_destroy(struct image *image)
+{
+	struct raw *raw = raw_of(image);
+
+	close(raw->fd);
+	free(raw);
+}
+
+static const struct image_ops raw_ops = {
+	.name = "raw",
+	.submit = raw_submit,
+	.destroy = raw_destroy,
+};
+
+/* FNV-1a, 64 bits. */
+static uint64_t hash(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3;
+	return h;
+}
+
+/*
+ * The path is what stays the same over reboots and what differs between
+ * copies; inode and device numbers do neither.
+ */
+static uint64_t identity_of(const char *path)
+{
+	char *real cleanup_free = realpath(path, NULL);
+	uint64_t id = hash(real ? real : path);
+
+	return id ? id : 1;
+}
+
+static int lock(int fd, bool read_only)
+{
+	struct flock fl = {
+		.l_type = read_only ? F_RDLCK : F_WRLCK,
+		.l_whence = SEEK_SET,
+	};
+
+	if (!fcntl(fd, F_OFD_SETLK, &fl))
+		return 0;
+	return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+}
+
+static int size_of(int fd, const struct stat *st, uint64_t *size)
+{
+	if (S_ISREG(st->st_mode)) {
+		*size = (uint64_t)st->st_size;
+		return 0;
+	}
+	return ioctl(fd, BLKGETSIZE64, size) < 0 ? -errno : 0;
+}
+
+int raw_open(struct loop *loop, const char *path, bool read_only,
+	     struct image **image, const char **why)
+{
+	int flags = O_CLOEXEC | (read_only ? O_RDONLY : O_RDWR);
+	int fd cleanup_close = -1;
+	struct raw *raw;
+	struct stat st;
+	uint64_t size;
+	int ret;
+
+	/* Looked at before it is opened: opening a FIFO would hang, opening
+	 * some devices does things. */
+	if (stat(path, &st) < 0) {
+		ret = -errno;
+		*why = strerror(-ret);
+		return ret;
+	}
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+		*why = S_ISDIR(st.st_mode)
+			       ? "is a folder, not a disk image"
+			       : "is neither a regular file nor a block device";
+		return -EINVAL;
+	}
+	if (S_ISBLK(st.st_mode) && !read_only)
+		flags |= O_EXCL; /* refuses what is mounted */
+	fd = open(path, flags);
+	if (fd < 0) {
+		ret = -errno;
+		*why = ret == -EBUSY
+			       ? "is in use (mounted?); unmount it, or use --usb-disk-ro"
+		       : ret == -EACCES || ret == -EROFS
+			       ? "may not be written; use --usb-disk-ro, or change its permissions"
+			       : strerror(-ret);
+		if (ret == -EACCES && read_only)
+			*why = "may not be read; change its permissions";
+		return ret;
+	}
+	ret = lock(fd, read_only);
+	if (ret < 0) {
+		*why = ret == -EBUSY
+			       ? "is in use by another ryll-bridge (or program that locks it)"
+			       : strerror(-ret);
+		return ret;
+	}
+	if (fstat(fd, &st) < 0) {
+		ret = -errno;
+		*why = strerror(-ret);
+		return ret;
+	}
+	ret = size_of(fd, &st, &size);
+	if (ret < 0) {
+		*why = strerror(-ret);
+		return ret;
+	}
+	raw = calloc(1, sizeof(*raw));
+	if (!raw) {
+		*why = strerror(ENOMEM);
+		return -ENOMEM;
+	}
+	raw->image = (struct image){
+		.ops = &raw_ops,
+		.loop = loop,
+		.size = size,
+		.read_only = read_only,
+		.identity = identity_of(path),
+	};
+	raw->fd = fd;
+	fd = -1;
+	*image = &raw->image;
+	return 0;
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/disk.h"
+#include "base/cleanup.h"
+
+const char options_help[] =
+	"Usage: ryll-bridge [OPTION]... WHAT... WHERE...\n"
+	"Gives disk images here to a virtual machine elsewhere, as USB disks.\n"
+	"\n"
+	"What to plug in (repeatable):\n"
+	"  --usb-disk IMAGE      a raw image or block device, writable\n"
+	"  --usb-disk-ro IMAGE   the same, read-only\n"
+	"                        IMAGE may be followed by ,serial=TEXT\n"
+	"                        ,sector=512|4096 ,cache=writeback|writethrough\n"
+	"                        ,fixed ,ro\n"
+	"\n"
+	"Where the peer is (usbredir; repeatable):\n"
+	"  --listen ADDRESS      each connection takes the next free device\n"
+	"  --connect ADDRESS     the n-th one gives away the n-th device; tries\n"
+	"                        again until it works, and when it is lost\n"
+	"  --stdio               one session on standard input and output\n"
+	"                        ADDRESS: unix:PATH, tcp:HOST:PORT\n"
+	"\n"
+	"Others:\n"
+	"  --run COMMAND         run COMMAND by the shell, with RYLL_ADDRESS and\n"
+	"                        RYLL_SOCKET in its environment; exit as it does\n"
+	"  --list                list what could be plugged in\n"
+	"  --show-limits         list what a peer may use at most\n"
+	"  --verbose             say more\n"
+	"  --version             print the version\n"
+	"  --help                print this\n"
+	"\n"
+	"See ryll-bridge(1).\n";
+
+#define complain(...) (fprintf(stderr, "ryll-bridge: " __VA_ARGS__), -EINVAL)
+
+/* The next element of a comma list, ",," being a comma. Owned; NULL: none. */
+static char *next_element(const char **list)
+{
+	const char *p = *list;
+	size_t len = 0;
+	char *element;
+
+	if (!p)
+		return NULL;
+	element = malloc(strlen(p) + 1);
+	if (!element)
+		return NULL;
+	for (; *p && (*p != ',' || p[1] == ','); p++) {
+		element[len++] = *p;
+		if (*p == ',')
+			p++;
+	}
+	element[len] = '\0';
+	*list = *p ? p + 1 : NULL;
+	return element;
+}
+
+static int parse_disk_option(struct disk_spec *disk, const char *text)
+{
+	if (!strncmp(text, "serial=", 7)) {
+		if (!disk_serial_valid(text + 7))
+			return complain(
+				"%s: \"%s\" is not a serial number: 1 to 20 letters, digits, - and _\n",
+				disk->path, text + 7);
+		free(disk->serial);
+		disk->serial = strdup(text + 7);
+		return disk->serial ? 0 : -ENOMEM;
+	}
+	if (!strcmp(text, "sector=512"))
+		disk->block_size = 512;
+	else if (!strcmp(text, "sector=4096"))
+		disk->block_size = 4096;
+	else if (!strcmp(text, "cache=writeback"))
+		disk->write_through = false;
+	else if (!strcmp(text, "cache=writethrough"))
+		disk->write_through = true;
+	else if (!strcmp(text, "fixed"))
+		disk->fixed = true;
+	else if (!strcmp(text, "ro"))
+		disk->read_only = true;
+	else
+		return complain(
+			"%s: unknown option \"%s\" (a comma in the path is written ,,)\n",
+			disk->path, text);
+	return 0;
+}
+
+static int add_disk(struct options *o, const char *text, bool read_only)
+{
+	struct disk_spec *disk;
+	const char *rest = text;
+	char *element;
+	int ret = 0;
+
+	if (o->n_disks == OPTIONS_MAX_DISKS)
+		return complain("more than %d disks\n", OPTIONS_MAX_DISKS);
+	disk = realloc(o->disks, (o->n_disks + 1) * sizeof(*disk));
+	if (!disk)
+		return complain("out of memory\n");
+	o->disks = disk;
+	disk += o->n_disks++;
+	*disk = (struct disk_spec){ .block_size = 512, .read_only = read_only };
+	disk->path = next_element(&rest);
+	if (!disk->path)
+		return complain("out of memory\n");
+	if (!*disk->path)
+		return complain("\"%s\" has no path of an image\n", text);
+	while (!ret && (element = next_element(&rest))) {
+		ret = parse_disk_option(disk, element);
+		free(element);
+	}
+	return ret;
+}
+
+static int add_port(struct socket_address *ports, size_t *n, const char *text)
+{
+	const char *why;
+
+	if (*n == OPTIONS_MAX_PORTS)
+		return complain("more than %d addresses\n", OPTIONS_MAX_PORTS);
+	if (socket_parse(text, &ports[*n], &why) < 0)
+		return complain("\"%s\" %s\n", text, why);
+	(*n)++;
+	return 0;
+}
+
+static int check(const struct options *o)
+{
+	if (o->help || o->version || o->list || o->show_limits)
+		return 0;
+	if (!o->n_disks)
+		return complain(
+			"nothing to plug in; name an image with --usb-disk (see --help)\n");
+	if (!o->n_listen && !o->n_connect && !o->stdio && !o->run)
+		return complain(
+			"nowhere to plug it in; use --listen, --connect or --stdio (see --help)\n");
+	if (o->n_connect > o->n_disks)
+		return complain(
+			"%zu --connect but %zu devices: each one takes a device of its own\n",
+			o->n_connect, o->n_disks);
+	if (o->stdio && o->run)
+		return complain("--stdio and --run exclude each other\n");
+	return 0;
+}
+
+enum {
+	OPT_USB_DISK = 256,
+	OPT_USB_DISK_RO,
+	OPT_LISTEN,
+	OPT_CONNECT,
+	OPT_STDIO,
+	OPT_RUN,
+	OPT_LIST,
+	OPT_SHOW_LIMITS,
+	OPT_VERBOSE,
+	OPT_VERSION,
+	OPT_HELP,
+};
+
+static const struct option longs[] = {
+	{ "usb-disk", required_argument, NULL, OPT_USB_DISK },
+	{ "usb-disk-ro", required_argument, NULL, OPT_USB_DISK_RO },
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "connect", required_argument, NULL, OPT_CONNECT },
+	{ "stdio", no_argument, NULL, OPT_STDIO },
+	{ "run", required_argument, NULL, OPT_RUN },
+	{ "list", no_argument, NULL, OPT_LIST },
+	{ "show-limits", no_argument, NULL, OPT_SHOW_LIMITS },
+	{ "verbose", no_argument, NULL, OPT_VERBOSE },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int parse_option(struct options *o, int option, const char *arg)
+{
+	switch (option) {
+	case OPT_USB_DISK:
+		return add_disk(o, arg, false);
+	case OPT_USB_DISK_RO:
+		return add_disk(o, arg, true);
+	case OPT_LISTEN:
+		return add_port(o->listen, &o->n_listen, arg);
+	case OPT_CONNECT:
+		return add_port(o->connect, &o->n_connect, arg);
+	case OPT_STDIO:
+		o->stdio = true;
+		return 0;
+	case OPT_RUN:
+		o->run = arg;
+		return 0;
+	case OPT_LIST:
+		o->list = true;
+		return 0;
+	case OPT_SHOW_LIMITS:
+		o->show_limits = true;
+		return 0;
+	case OPT_VERBOSE:
+		o->verbose = true;
+		return 0;
+	case OPT_VERSION:
+		o->version = true;
+		return 0;
+	case OPT_HELP:
+		o->help = true;
+		return 0;
+	case ':':
+		return complain("%s needs an argument (see --help)\n", arg);
+	default:
+		return complain("unknown option %s (see --help)\n", arg);
+	}
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+	*o = (struct options){ 0 };
+	optind = 0;
+	for (;;) {
+		int option = getopt_long(argc, argv, "+:", longs, NULL);
+		bool bad = option == '?' || option == ':';
+
+		if (option < 0)
+			break;
+		if (parse_option(o, option, bad ? argv[optind - 1] : optarg) <
+		    0)
+			return -EINVAL;
+	}
+	if (optind < argc)
+		return complain("\"%s\" is not an option (see --help)\n",
+				argv[optind]);
+	return check(o);
+}
+
+void options_fini(struct options *o)
+{
+	for (size_t i = 0; i < o->n_disks; i++) {
+		free(o->disks[i].path);
+		free(o->disks[i].serial);
+	}
+	free(o->disks);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The command line.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "transport/socket.h"
+
+#define OPTIONS_MAX_DISKS 1024
+#define OPTIONS_MAX_PORTS 64
+
+/* --usb-disk IMAGE[,OPTION...]; a comma in the path is written twice. */
+struct disk_spec {
+	char *path;   /* owned */
+	char *serial; /* owned; NULL: from the image's identity */
+	uint32_t block_size;
+	bool read_only, write_through, fixed;
+};
+
+struct options {
+	struct disk_spec *disks; /* owned, in the order given */
+	size_t n_disks;
+	struct socket_address listen[OPTIONS_MAX_PORTS];
+	size_t n_listen;
+	struct socket_address connect[OPTIONS_MAX_PORTS];
+	size_t n_connect;
+	const char *run; /* NULL: none */
+	bool stdio, list, show_limits, help, version, verbose;
+};
+
+/*
+ * 0; or -EINVAL, and one line about what is wrong has been printed. Strings
+ * are borrowed from argv where not marked as owned.
+ */
+int must_check options_parse(struct options *o, int argc, char **argv);
+void options_fini(struct options *o);
+
+/* What --help prints. */
+extern const char options_help[];
+
+#endif

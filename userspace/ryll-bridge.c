@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * ryll-bridge: what the command line says is wired together here, and runs
+ * until a signal, the end of --run's command or of --stdio's session.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/disk.h"
+#include "backend/scsi.h"
+#include "base/log.h"
+#include "core/signal.h"
+#include "core/worker.h"
+#include "frontend/redir_port.h"
+#include "image/blockdev.h"
+#include "image/raw.h"
+#include "options.h"
+#include "usb/registry.h"
+
+#define EXIT_USAGE 2
+
+struct bridge {
+	struct options options;
+	struct loop *loop;
+	struct bufpool pool;
+	struct worker worker;
+	struct registry registry;
+	struct redir_ports ports;
+	struct signals signals;
+	char temp[64]; /* folder of --run's own socket; empty: none */
+	struct socket_address address; /* of that socket */
+	pid_t child;		       /* --run; 0: none */
+	int status;		       /* to exit with */
+};
+
+static int add_disk(struct bridge *b, const struct disk_spec *spec)
+{
+	struct disk_options options = {
+		.block_size = spec->block_size,
+		.write_through = spec->write_through,
+		.fixed = spec->fixed,
+		.serial = spec->serial,
+	};
+	struct usb_device *device;
+	struct image *image;
+	const char *why;
+	int ret;
+
+	ret = raw_open(b->loop, spec->path, spec->read_only, &image, &why);
+	if (ret < 0) {
+		log_err("%s %s", spec->path, why);
+		return ret;
+	}
+	ret = disk_create(b->loop, &b->pool, image, spec->path, &options,
+			  &device);
+	if (ret < 0) {
+		log_err("%s %s", spec->path,
+			ret == -EINVAL ? "is smaller than one block"
+				       : strerror(-ret));
+		return ret;
+	}
+	registry_add(&b->registry, device);
+	return 0;
+}
+
+static int add_disks(struct bridge *b)
+{
+	for (size_t i = 0; i < b->options.n_disks; i++) {
+		int ret = add_disk(b, &b->options.disks[i]);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int listen_on(struct bridge *b, const struct socket_address *address)
+{
+	const char *why;
+	int ret = redir_ports_listen(&b->ports, address, &why);
+
+	if (ret < 0)
+		log_err("%s: %s", address->text, why);
+	return ret;
+}
+
+/* --run without an address of its own: a socket in a new folder. */
+static int make_temp_socket(struct bridge *b)
+{
+	const char *tmp = getenv("TMPDIR"), *why;
+	char text[96];
+
+	snprintf(b->temp, sizeof(b->temp), "%s/ryll-XXXXXX",
+		 tmp && strlen(tmp) < 40 ? tmp : "/tmp");
+	if (!mkdtemp(b->temp)) {
+		log_err("%s: %s", b->temp, strerror(errno));
+		b->temp[0] = '\0';
+		return -EIO;
+	}
+	snprintf(text, sizeof(text), "unix:%s/socket", b->temp);
+	if (socket_parse(text, &b->address, &why) < 0)
+		return -EINVAL;
+	return listen_on(b, &b->address);
+}
+
+static int add_ports(struct bridge *b)
+{
+	const struct options *o = &b->options;
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < o->n_listen; i++)
+		ret = listen_on(b, &o->listen[i]);
+	for (size_t i = 0; !ret && i < o->n_connect; i++)
+		ret = redir_ports_connect(
+			&b->ports, &o->connect[i],
+			registry_nth(&b->registry, (unsigned int)i));
+	if (!ret && o->stdio)
+		ret = redir_ports_stdio(&b->ports, STDIN_FILENO, STDOUT_FILENO);
+	if (!ret && o->run && !o->n_listen && !o->n_connect)
+		ret = make_temp_socket(b);
+	return ret;
+}
+
+static int run_command(struct bridge *b)
+{
+	const struct options *o = &b->options;
+	const struct socket_address *a = o->n_listen	? &o->listen[0]
+					 : o->n_connect ? &o->connect[0]
+							: &b->address;
+
+	b->child = fork();
+	if (b->child < 0) {
+		log_err("--run: %s", strerror(errno));
+		return -errno;
+	}
+	if (b->child)
+		return 0;
+	signals_unblock();
+	signal(SIGPIPE, SIG_DFL);
+	setenv("RYLL_ADDRESS", a->text, 1);
+	if (a->is_unix)
+		setenv("RYLL_SOCKET", a->sun.sun_path, 1);
+	execl("/bin/sh", "sh", "-c", o->run, (char *)NULL);
+	_exit(127);
+}
+
+static void child_ended(struct bridge *b)
+{
+	int status;
+
+	if (!b->child || waitpid(b->child, &status, WNOHANG) != b->child)
+		return;
+	b->child = 0;
+	b->status = WIFEXITED(status) ? WEXITSTATUS(status)
+				      : 128 + WTERMSIG(status);
+	redir_ports_finish(&b->ports);
+}
+
+static void caught(struct signals *signals, int signo)
+{
+	struct bridge *b = container_of(signals, struct bridge, signals);
+
+	if (signo == SIGCHLD) {
+		child_ended(b);
+		return;
+	}
+	log_info("%s: detaching", strsignal(signo));
+	if (b->child)
+		kill(b->child, SIGTERM);
+	redir_ports_finish(&b->ports);
+}
+
+static void finished(struct redir_ports *ports)
+{
+	loop_stop(container_of(ports, struct bridge, ports)->loop);
+}
+
+static int serve(struct bridge *b)
+{
+	sigset_t set;
+	int ret;
+
+	ret = loop_create(&b->loop);
+	if (ret < 0) {
+		log_err("io_uring is not available: %s%s", strerror(-ret),
+			ret == -EPERM
+				? " (forbidden by kernel.io_uring_disabled or a container's seccomp profile?)"
+			: ret == -ENOMEM ? " (locked memory: see ulimit -l)"
+					 : "");
+		return ret;
+	}
+	bufpool_init(&b->pool);
+	worker_init(&b->worker, b->loop);
+	registry_init(&b->registry);
+	redir_ports_init(&b->ports, b->loop, &b->pool, &b->registry, &b->worker,
+			 finished);
+	b->signals.fd = -1;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	signal(SIGPIPE, SIG_IGN);
+	ret = add_disks(b);
+	if (!ret)
+		ret = signals_init(&b->signals, b->loop, &set, caught);
+	if (!ret)
+		ret = add_ports(b);
+	if (!ret && b->options.run)
+		ret = run_command(b);
+	if (!ret)
+		ret = loop_run(b->loop);
+	return ret;
+}
+
+static void release(struct bridge *b)
+{
+	/* One that failed half-way leaves the rest to the end of the process,
+	 * but no file behind. */
+	if (!b->loop)
+		return;
+	if (!b->ports.finishing)
+		redir_ports_finish(&b->ports);
+	signals_fini(&b->signals);
+	worker_fini(&b->worker);
+	if (b->temp[0])
+		rmdir(b->temp);
+	if (b->ports.n_links)
+		return;
+	redir_ports_fini(&b->ports);
+	registry_fini(&b->registry);
+	loop_destroy(b->loop);
+	bufpool_fini(&b->pool);
+}
+
+static void show_limits(void)
+{
+	printf("connections                     %u\n"
+	       "one transfer                    %u bytes\n"
+	       "transfers in flight per device  %u, %u bytes\n"
+	       "answers not yet taken           %u bytes, then no request is read\n"
+	       "writes not yet done per disk    %u bytes, then none is answered\n"
+	       "read ahead per disk             %u bytes\n"
+	       "usbredir packet                 %u bytes, longer ends the connection\n"
+	       "usbredir filter                 %u bytes\n",
+	       REDIR_MAX_LINKS, USB_MAX_URB_BYTES, USB_MAX_INFLIGHT_URBS,
+	       USB_MAX_INFLIGHT_BYTES, REDIR_MAX_UNSENT, SCSI_MAX_PENDING,
+	       SCSI_WINDOW, USBREDIR_MAX_LENGTH, USBREDIR_MAX_FILTER);
+}
+
+static void list_blockdev(const struct blockdev *dev)
+{
+	printf("%-20s %9.1f GiB  %-3s %-20s %s\n", dev->path,
+	       (double)dev->size / (1 << 30), dev->read_only ? "ro" : "rw",
+	       dev->model, dev->problem ? dev->problem : "ready");
+}
+
+static int list(struct bridge *b)
+{
+	int ret = loop_create(&b->loop);
+
+	if (ret < 0)
+		return ret;
+	printf("%-20s %13s  %-3s %-20s %s\n", "disk", "size", "", "model",
+	       "state");
+	for (size_t i = 0; i < b->options.n_disks; i++) {
+		const struct disk_spec *spec = &b->options.disks[i];
+		struct image *image;
+		const char *why;
+
+		if (raw_open(b->loop, spec->path, spec->read_only, &image,
+			     &why) < 0) {
+			printf("%-20s %13s  %-3s %-20s %s\n", spec->path, "-",
+			       "", "", why);
+			ret = -ENODEV;
+			continue;
+		}
+		printf("%-20s %9.1f GiB  %-3s %-20s ready\n", spec->path,
+		       (double)image->size / (1 << 30),
+		       spec->read_only ? "ro" : "rw", "image");
+		image_destroy(image);
+	}
+	blockdev_list(list_blockdev);
+	loop_destroy(b->loop);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct bridge bridge = { 0 };
+	struct options *o = &bridge.options;
+	int ret = options_parse(o, argc, argv);
+
+	if (ret < 0) {
+		options_fini(o);
+		return EXIT_USAGE;
+	}
+	if (o->verbose)
+		log_level = LOG_LEVEL_DEBUG;
+	if (o->help) {
+		fputs(options_help, stdout);
+	} else if (o->version) {
+		puts("ryll-bridge " RYLL_VERSION);
+	} else if (o->show_limits) {
+		show_limits();
+	} else if (o->list) {
+		ret = list(&bridge);
+	} else {
+		ret = serve(&bridge);
+		release(&bridge);
+	}
+	options_fini(o);
+	return ret < 0 ? EXIT_FAILURE : bridge.status;
+}

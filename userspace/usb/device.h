@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * USB devices: what backends implement and frontends use.
+ *
+ * A frontend never calls a backend. It calls the usb_*() functions, which
+ * check what a peer can get wrong and count what is in flight; behind them a
+ * backend may trust its arguments.
+ */
+#ifndef USB_DEVICE_H
+#define USB_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "core/loop.h"
+#include "usb/urb.h"
+
+#define USB_ENDPOINT_SLOTS 32 /* OUT 0..15, IN 16..31 */
+#define USB_MAX_INTERFACES 32
+
+/* Quotas of one open device; the peer that uses it gets no more. */
+#define USB_MAX_URB_BYTES (16u << 20)
+#define USB_MAX_INFLIGHT_URBS 256u
+#define USB_MAX_INFLIGHT_BYTES (32u << 20)
+
+enum usb_speed {
+	USB_SPEED_LOW,
+	USB_SPEED_FULL,
+	USB_SPEED_HIGH,
+	USB_SPEED_SUPER,
+};
+
+struct usb_endpoint {
+	uint8_t type;	  /* enum usb_transfer; USB_NO_ENDPOINT: not there */
+	uint8_t interval; /* bInterval */
+	uint8_t interface;
+	uint16_t max_packet;
+	uint32_t max_streams;
+};
+
+struct usb_interface {
+	uint8_t number, class, subclass, protocol;
+};
+
+/* What a device is in its current configuration and alternate settings. */
+struct usb_info {
+	enum usb_speed speed;
+	uint8_t class, subclass, protocol;
+	uint16_t vendor, product, bcd_device;
+	uint8_t n_interfaces;
+	struct usb_interface interface[USB_MAX_INTERFACES];
+	struct usb_endpoint endpoint[USB_ENDPOINT_SLOTS]; /* usb_slot() */
+};
+
+static inline unsigned int usb_slot(uint8_t address)
+{
+	return (unsigned int)((address & USB_DIR_IN) >> 3) | (address & 0x0f);
+}
+
+/* --- Admin requests: what changes the device, one at a time -------------- */
+
+enum usb_admin_type {
+	USB_SET_CONFIGURATION, /* configuration */
+	USB_GET_CONFIGURATION, /* -> configuration */
+	USB_SET_ALT_SETTING,   /* interface, alt */
+	USB_GET_ALT_SETTING,   /* interface -> alt */
+	USB_CLEAR_HALT,	       /* ep */
+	USB_RESET,
+	USB_ALLOC_STREAMS, /* endpoints, streams -> streams */
+	USB_FREE_STREAMS,  /* endpoints */
+};
+
+struct usb_admin {
+	struct list node; /* on device->admins while taken */
+	struct usb_device *device;
+	enum usb_admin_type type;
+	uint8_t configuration;
+	uint8_t interface, alt;
+	uint8_t ep;
+	uint32_t endpoints; /* bits by usb_slot() */
+	uint32_t streams;
+	int status; /* 0 or -errno, as urb->status */
+	void (*complete)(struct usb_admin *admin);
+};
+
+/* --- What a frontend implements ------------------------------------------ */
+
+struct usb_listener;
+
+struct usb_listener_ops {
+	/* After usb_open(): status 0, device->info is valid; or -errno, and
+	 * the device is closed again. */
+	void (*opened)(struct usb_listener *listener, int status);
+	/* The device wants to leave (unplugged, ejected by its owner). The
+	 * listener calls usb_close(). */
+	void (*leaving)(struct usb_listener *listener);
+	/* After usb_close(): nothing is in flight any more; the device is no
+	 * longer the listener's. */
+	void (*gone)(struct usb_listener *listener);
+};
+
+struct usb_listener {
+	const struct usb_listener_ops *ops;
+};
+
+/* --- What a backend implements -------------------------------------------- */
+
+/*
+ * The contract, tested by tests/unit/contract against every backend:
+ *
+ * 1. submit returning 0: taken. The URB completes (usb_complete() or
+ *    usb_complete_later()) exactly once, on the loop thread, never inside
+ *    submit.
+ * 2. submit returning -errno: not taken, will not complete.
+ * 3. cancel only asks; the URB still completes exactly once, possibly inside
+ *    cancel, with -ECANCELED or with its result.
+ * 4. close completes all that was taken and then calls usb_closed(), both
+ *    possibly after it has returned.
+ * 5. admin is taken always and completes exactly once, possibly inside.
+ */
+struct usb_device_ops {
+	const char *name; /* of the backend: "disk", "null" */
+	/*
+	 * Makes the device ready at no more than max_speed, fills
+	 * device->info, and calls usb_opened(), possibly before it returns.
+	 */
+	void (*open)(struct usb_device *device, enum usb_speed max_speed);
+	void (*close)(struct usb_device *device);
+	int (*submit)(struct usb_device *device, struct urb *urb);
+	void (*cancel)(struct usb_device *device, struct urb *urb);
+	void (*admin)(struct usb_device *device, struct usb_admin *admin);
+	/* Frees the device; it is closed. */
+	void (*destroy)(struct usb_device *device);
+};
+
+enum usb_device_state {
+	USB_DEVICE_FREE,
+	USB_DEVICE_OPENING,
+	USB_DEVICE_OPEN,
+	USB_DEVICE_CLOSING,
+};
+
+struct registry;
+
+struct usb_device {
+	const struct usb_device_ops *ops;
+	struct loop *loop;
+	struct registry *registry; /* borrows; NULL: in none */
+	struct list node;	   /* on registry->devices */
+	char name[96];		   /* for people: what it is and of what */
+	enum usb_device_state state;
+	bool close_wanted;	       /* usb_close() came while opening */
+	struct usb_info info;	       /* valid while open */
+	struct usb_listener *listener; /* borrows; NULL when free */
+	struct list inflight;	       /* struct urb, taken by the backend */
+	unsigned int inflight_urbs;
+	uint64_t inflight_bytes;
+	struct list admins; /* struct usb_admin, taken by the backend */
+	struct list done;   /* struct urb: usb_complete_later() */
+	struct task done_task;
+	struct log_limit complaints;
+};
+
+/* For backends: the embedded part. name is copied. */
+void usb_device_init(struct usb_device *device,
+		     const struct usb_device_ops *ops, struct loop *loop,
+		     const char *name);
+
+/* NULL-safe; the device must be free. */
+void usb_device_destroy(struct usb_device *device);
+
+/* --- For backends: answers ------------------------------------------------ */
+
+/* Ends a taken URB; urb->status and urb->actual are set. */
+void usb_complete(struct urb *urb);
+/* The same from within submit: ends it before the loop sleeps. */
+void usb_complete_later(struct urb *urb);
+void usb_admin_complete(struct usb_admin *admin, int status);
+void usb_opened(struct usb_device *device, int status);
+void usb_closed(struct usb_device *device);
+/* The device goes away by itself. */
+void usb_leave(struct usb_device *device);
+
+/* --- For frontends --------------------------------------------------------- */
+
+/*
+ * Opens a free device for listener (borrowed until gone or a failed opened).
+ * The answer is ops->opened, possibly from within this call.
+ */
+void usb_open(struct usb_device *device, struct usb_listener *listener,
+	      enum usb_speed max_speed);
+
+/* Cancels everything and ends with ops->gone, possibly from within. */
+void usb_close(struct usb_device *device);
+
+/*
+ * Hands a URB to the device. 0: taken, complete will run exactly once. A
+ * negative errno: refused, complete will not run:
+ *   -ESHUTDOWN  the device is not open
+ *   -ENOENT     no such endpoint
+ *   -EINVAL     wrong type, direction or stream for the endpoint
+ *   -EMSGSIZE   longer than USB_MAX_URB_BYTES
+ *   -ENOBUFS    over USB_MAX_INFLIGHT_URBS or USB_MAX_INFLIGHT_BYTES
+ *   others      the backend's
+ * What a peer got wrong is logged here, rate-limited.
+ *
+ * Standard control requests that change the device (SET_CONFIGURATION,
+ * SET_INTERFACE, CLEAR_FEATURE(ENDPOINT_HALT)) must come as admin requests:
+ * see usb_setup_to_admin().
+ */
+int must_check usb_submit(struct usb_device *device, struct urb *urb);
+
+/* Room for a transfer of len bytes within the quotas? Errors as above. */
+int must_check usb_check_quota(struct usb_device *device, uint64_t len);
+
+/* Asks a taken URB to end. It may complete from within this call. */
+void usb_cancel(struct urb *urb);
+
+/*
+ * Takes admin until its complete has run, possibly from within this call.
+ * Errors arrive there, too.
+ */
+void usb_admin(struct usb_device *device, struct usb_admin *admin);
+
+/*
+ * True when setup is a standard request that must be an admin request; then
+ * admin's type and arguments are filled in.
+ */
+bool usb_setup_to_admin(const struct usb_setup *setup, struct usb_admin *admin);
+
+#endif

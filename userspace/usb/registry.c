@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "usb/registry.h"
+
+void registry_init(struct registry *registry)
+{
+	list_init(&registry->devices);
+	list_init(&registry->waiters);
+}
+
+void registry_fini(struct registry *registry)
+{
+	list_for_each_safe (it, &registry->devices)
+		usb_device_destroy(list_entry(it, struct usb_device, node));
+}
+
+void registry_add(struct registry *registry, struct usb_device *device)
+{
+	device->registry = registry;
+	list_append(&registry->devices, &device->node);
+}
+
+void registry_remove(struct usb_device *device)
+{
+	list_remove(&device->node);
+	device->registry = NULL;
+}
+
+struct usb_device *registry_nth(struct registry *registry, unsigned int n)
+{
+	list_for_each (it, &registry->devices)
+		if (!n--)
+			return list_entry(it, struct usb_device, node);
+	return NULL;
+}
+
+static bool suits(const struct registry_waiter *waiter,
+		  const struct usb_device *device)
+{
+	return device->state == USB_DEVICE_FREE &&
+	       (!waiter->wanted || waiter->wanted == device);
+}
+
+bool registry_request(struct registry *registry, struct registry_waiter *waiter)
+{
+	list_for_each (it, &registry->devices) {
+		struct usb_device *device =
+			list_entry(it, struct usb_device, node);
+
+		if (suits(waiter, device)) {
+			waiter->granted(waiter, device);
+			return true;
+		}
+	}
+	list_append(&registry->waiters, &waiter->node);
+	return false;
+}
+
+void registry_withdraw(struct registry_waiter *waiter)
+{
+	list_remove(&waiter->node);
+}
+
+void registry_freed(struct usb_device *device)
+{
+	if (!device->registry)
+		return;
+	list_for_each_safe (it, &device->registry->waiters) {
+		struct registry_waiter *waiter =
+			list_entry(it, struct registry_waiter, node);
+
+		if (!suits(waiter, device))
+			continue;
+		list_remove(&waiter->node);
+		waiter->granted(waiter, device);
+		return;
+	}
+}
