@@ -26,8 +26,8 @@
 #include <linux/fs.h>
 #include <scsi/sg.h>
 
-#define ALIGN		4096
-#define MAX_THREADS	256
+#define ALIGN 4096
+#define MAX_THREADS 256
 
 static const char usage_text[] =
 	"usage: guest-io seqread|seqwrite|bufread DEV BLOCKSIZE TOTAL\n"
@@ -35,6 +35,7 @@ static const char usage_text[] =
 	"       guest-io journal DEV START [GENERATION [COUNT]]\n"
 	"       guest-io journal-check FILE FIRST LAST GENERATION\n"
 	"       guest-io pattern-write|pattern-check DEV OFFSET LEN SEED\n"
+	"       guest-io eject DEV\n"
 	"       guest-io sgcmd DEV HEXCDB [in LEN | out HEXDATA | none]\n";
 
 static _Noreturn void usage(void)
@@ -61,15 +62,18 @@ static uint64_t number(const char *text)
 	if (end == text || errno)
 		usage();
 	switch (*end) {
-	case 'k': case 'K':
+	case 'k':
+	case 'K':
 		n <<= 10;
 		end++;
 		break;
-	case 'm': case 'M':
+	case 'm':
+	case 'M':
 		n <<= 20;
 		end++;
 		break;
-	case 'g': case 'G':
+	case 'g':
+	case 'G':
 		n <<= 30;
 		end++;
 		break;
@@ -202,7 +206,7 @@ static int sequential(const char *name, char **arg)
 	bool writing = !strcmp(name, "seqwrite");
 	bool direct = strcmp(name, "bufread") != 0;
 	int fd = open_or_fail(arg[0], (writing ? O_RDWR : O_RDONLY) |
-				      (direct ? O_DIRECT : 0));
+					      (direct ? O_DIRECT : 0));
 	size_t block = number(arg[1]);
 	uint64_t total = number(arg[2]);
 	uint64_t blocks, ops, i;
@@ -273,10 +277,13 @@ static int randread(int args, char **arg)
 		usage();
 	blocks = size_of(fd) / block;
 	for (i = 0; i < depth; i++)
-		readers[i] = (struct reader) {
-			.fd = fd, .block = block, .blocks = blocks,
+		readers[i] = (struct reader){
+			.fd = fd,
+			.block = block,
+			.blocks = blocks,
 			.count = count / depth + (i < count % depth),
-			.seed = mix(i + 1), .buf = buffer(block),
+			.seed = mix(i + 1),
+			.buf = buffer(block),
 		};
 
 	start = now();
@@ -295,14 +302,14 @@ static int randread(int args, char **arg)
 
 /* ---- journal: what was synced must outlive a crash ---------------------- */
 
-#define RECORD		4096
-#define MAGIC		UINT64_C(0x314e524a4c4c5952)	/* "RYLLJRN1" */
-#define MAX_BATCH	16
+#define RECORD 4096
+#define MAGIC UINT64_C(0x314e524a4c4c5952) /* "RYLLJRN1" */
+#define MAX_BATCH 16
 
 struct record {
 	uint64_t magic;
 	uint64_t number;
-	uint64_t generation;	/* tells this run's records from older ones */
+	uint64_t generation; /* tells this run's records from older ones */
 	uint64_t sum;
 	uint64_t body[(RECORD - 32) / 8];
 };
@@ -398,7 +405,8 @@ static int journal_check(char **arg)
 		if (wrong) {
 			printf("BAD record=%" PRIu64 " offset=%" PRIu64
 			       " %s (number=%" PRIu64 " generation=%" PRIu64
-			       ")\n", n, n % slots * RECORD, wrong, r->number,
+			       ")\n",
+			       n, n % slots * RECORD, wrong, r->number,
 			       r->generation);
 			return 1;
 		}
@@ -492,8 +500,11 @@ static int sgcmd(int args, char **arg)
 	uint8_t cdb[16], sense[96] = { 0 };
 	uint8_t key = 0, asc = 0, ascq = 0;
 	struct sg_io_hdr io = {
-		.interface_id = 'S', .dxfer_direction = SG_DXFER_NONE,
-		.cmdp = cdb, .sbp = sense, .mx_sb_len = sizeof(sense),
+		.interface_id = 'S',
+		.dxfer_direction = SG_DXFER_NONE,
+		.cmdp = cdb,
+		.sbp = sense,
+		.mx_sb_len = sizeof(sense),
 		.timeout = 30000,
 	};
 	uint8_t *data = NULL;
@@ -508,8 +519,8 @@ static int sgcmd(int args, char **arg)
 	} else if (args == 4 && !strcmp(arg[2], "out")) {
 		io.dxfer_direction = SG_DXFER_TO_DEV;
 		data = buffer(strlen(arg[3]) / 2);
-		io.dxfer_len = (unsigned int)unhex(arg[3], data,
-						   strlen(arg[3]) / 2);
+		io.dxfer_len =
+			(unsigned int)unhex(arg[3], data, strlen(arg[3]) / 2);
 	} else if (args > 3 || (args == 3 && strcmp(arg[2], "none"))) {
 		usage();
 	}
@@ -536,12 +547,35 @@ static int sgcmd(int args, char **arg)
 	if (io.host_status)
 		printf(" host=%02x", io.host_status);
 	printf(" data=");
-	if (io.dxfer_direction == SG_DXFER_FROM_DEV &&
-	    io.resid >= 0 && (unsigned int)io.resid <= io.dxfer_len)
+	if (io.dxfer_direction == SG_DXFER_FROM_DEV && io.resid >= 0 &&
+	    (unsigned int)io.resid <= io.dxfer_len)
 		got = io.dxfer_len - (unsigned int)io.resid;
 	for (i = 0; i < got; i++)
 		printf("%02x", data[i]);
 	putchar('\n');
+	return 0;
+}
+
+/* As eject(1) does: unlock, then out, without closing the device between. */
+static int eject(const char *dev)
+{
+	static const uint8_t cdbs[2][6] = { { 0x1e }, { 0x1b, 0, 0, 0, 0x02 } };
+	int fd = open_or_fail(dev, O_RDONLY | O_NONBLOCK);
+
+	for (int i = 0; i < 2; i++) {
+		struct sg_io_hdr io = {
+			.interface_id = 'S',
+			.dxfer_direction = SG_DXFER_NONE,
+			.cmdp = (uint8_t *)cdbs[i],
+			.cmd_len = sizeof(cdbs[i]),
+			.timeout = 30000,
+		};
+
+		if (ioctl(fd, SG_IO, &io))
+			fail("SG_IO");
+		if (io.status)
+			return 1;
+	}
 	return 0;
 }
 
@@ -552,7 +586,8 @@ int main(int argc, char **argv)
 	int args = argc - 2;
 
 	if ((!strcmp(name, "seqread") || !strcmp(name, "seqwrite") ||
-	     !strcmp(name, "bufread")) && args == 3)
+	     !strcmp(name, "bufread")) &&
+	    args == 3)
 		return sequential(name, arg);
 	if (!strcmp(name, "randread") && (args == 3 || args == 4))
 		return randread(args, arg);
@@ -564,6 +599,8 @@ int main(int argc, char **argv)
 		return pattern(true, arg);
 	if (!strcmp(name, "pattern-check") && args == 4)
 		return pattern(false, arg);
+	if (!strcmp(name, "eject") && args == 1)
+		return eject(arg[0]);
 	if (!strcmp(name, "sgcmd") && args >= 2 && args <= 4)
 		return sgcmd(args, arg);
 	usage();

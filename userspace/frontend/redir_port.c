@@ -51,7 +51,7 @@ static void link_ended(struct redir_link *link)
 		break;
 	case PORT_STDIO: /* what the program was started for is over */
 		redir_ports_finish(ports);
-		return;
+		break;
 	case PORT_LISTENER:
 		break;
 	}

@@ -160,6 +160,14 @@ static uint64_t identity_of(const char *path)
 	return id ? id : 1;
 }
 
+/*
+ * The kernel takes a moment to release the files of a process that was killed
+ * with requests on its ring: a restarted bridge waits that long before it
+ * believes that somebody else has the image.
+ */
+#define LOCK_WAIT_MS 1000
+#define LOCK_POLL_MS 20
+
 static int lock(int fd, bool read_only)
 {
 	struct flock fl = {
@@ -167,9 +175,14 @@ static int lock(int fd, bool read_only)
 		.l_whence = SEEK_SET,
 	};
 
-	if (!fcntl(fd, F_OFD_SETLK, &fl))
-		return 0;
-	return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+	for (int ms = 0; ms < LOCK_WAIT_MS; ms += LOCK_POLL_MS) {
+		if (!fcntl(fd, F_OFD_SETLK, &fl))
+			return 0;
+		if (errno != EACCES && errno != EAGAIN)
+			return -errno;
+		usleep(LOCK_POLL_MS * 1000);
+	}
+	return -EBUSY;
 }
 
 static int size_of(int fd, const struct stat *st, uint64_t *size)

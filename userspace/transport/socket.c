@@ -15,6 +15,14 @@
 
 #define ACCEPT_RETRY_MS 1000
 
+/*
+ * The kernel takes a moment to close the listening socket of a process that
+ * was killed with requests on its ring: a restarted bridge waits that long
+ * before it believes that somebody else is there.
+ */
+#define STALE_WAIT_MS 1000
+#define STALE_POLL_MS 20
+
 /* A peer that vanished is noticed after 30 + 3 * 10 seconds. */
 #define KEEP_IDLE 30
 #define KEEP_INTERVAL 10
@@ -199,15 +207,12 @@ static void accept_done(struct op *op, int res)
 		start_accept(l);
 }
 
-/* True when path is a socket that nobody listens on. */
+/* True when nobody listens on the socket any more. */
 static bool is_stale(const struct sockaddr_un *sun)
 {
-	struct stat st;
 	bool stale;
 	int fd;
 
-	if (lstat(sun->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return false;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return false;
@@ -217,13 +222,27 @@ static bool is_stale(const struct sockaddr_un *sun)
 	return stale;
 }
 
+static void remove_stale(const struct sockaddr_un *sun)
+{
+	struct stat st;
+
+	for (int ms = 0; ms < STALE_WAIT_MS; ms += STALE_POLL_MS) {
+		if (lstat(sun->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+			return;
+		if (is_stale(sun)) {
+			unlink(sun->sun_path);
+			return;
+		}
+		usleep(STALE_POLL_MS * 1000);
+	}
+}
+
 static int bind_unix(struct socket_listener *l, const char **why)
 {
 	const struct sockaddr_un *sun = &l->address.sun;
 	int ret = 0;
 
-	if (is_stale(sun))
-		unlink(sun->sun_path);
+	remove_stale(sun);
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (l->fd < 0 ||
 	    bind(l->fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0) {

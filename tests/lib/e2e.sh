@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# e2e.sh: what end-to-end tests share. A test is a bash script that begins with
+#
+#	. "$(dirname "$0")/../lib/e2e.sh"
+#
+# and has then: $tmp (a folder of its own, removed afterwards), the bridge as
+# $BRIDGE, the functions below and those of guest.sh. It reports by check and
+# ends by finish. All processes it started are ended, by id, on every exit.
+set -u
+TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+O=${O:-$TESTS/../build}
+BRIDGE=${BRIDGE:-$O/ryll-bridge}
+own_tmp=
+if [ -n "${TEST_TMP-}" ]; then
+	tmp=$TEST_TMP
+else
+	tmp=$own_tmp=$(mktemp -d "${TMPDIR:-/tmp}/ryll-test.XXXXXX")
+fi
+. "$TESTS/lib/guest.sh"
+
+e2e_results=0
+e2e_failed=0
+e2e_pids=
+e2e_bridges=0
+
+e2e_cleanup() {
+	local pid
+	guest_cleanup
+	for pid in $e2e_pids; do
+		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
+	done
+	[ -z "$own_tmp" ] || rm -rf "$own_tmp"
+}
+trap e2e_cleanup EXIT
+trap 'exit 1' TERM INT HUP
+
+# check NAME COMMAND...: one result.
+check() {
+	local name=$1
+	shift
+	e2e_results=$((e2e_results + 1))
+	if "$@"; then
+		echo "ok $e2e_results - $name"
+	else
+		echo "not ok $e2e_results - $name ($*)"
+		e2e_failed=$((e2e_failed + 1))
+	fi
+}
+
+# A step without which the rest makes no sense.
+need() {
+	check "$@"
+	[ "$e2e_failed" = 0 ] || finish
+}
+
+skip() {
+	echo "SKIP: $*"
+	exit 77
+}
+
+finish() {
+	if [ "$e2e_failed" != 0 ]; then
+		for log in "$tmp"/*.log; do
+			[ ! -f "$log" ] || { echo "--- $log"; tail -n 40 "$log"; }
+		done
+		exit 1
+	fi
+	exit 0
+}
+
+# eventually SECONDS COMMAND...: until it succeeds.
+eventually() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.05
+	done
+}
+
+# bridge_start OPTION...: in the background; leaves BRIDGE_PID and BRIDGE_LOG.
+bridge_start() {
+	e2e_bridges=$((e2e_bridges + 1))
+	BRIDGE_LOG=$tmp/bridge$e2e_bridges.log
+	"$BRIDGE" "$@" 2>"$BRIDGE_LOG" &
+	BRIDGE_PID=$!
+	e2e_pids="$e2e_pids $BRIDGE_PID"
+}
+
+# bridge_stop [SIGNAL]: leaves its exit status as $?.
+bridge_stop() {
+	local pid=$BRIDGE_PID
+	kill -s "${1:-TERM}" "$pid"
+	{ wait "$pid"; } 2>/dev/null
+}
+
+# The bridge's log has a line that matches.
+logged() {
+	grep -aqE -- "$1" "$BRIDGE_LOG"
+}
+
+is_socket() {
+	[ -S "$1" ]
+}
+
+# serve SOCKET OPTION...: a bridge that listens on the unix socket SOCKET.
+serve() {
+	local socket=$1
+	shift
+	bridge_start --listen "unix:$socket" "$@"
+	eventually 10 logged "listening on unix:$socket"
+}
+
+# The QEMU options of a guest with one redirected device per socket.
+redir() {
+	local i=0 socket
+	echo "-device qemu-xhci,p2=8,p3=8"
+	for socket; do
+		echo "-chardev socket,id=r$i,path=$socket,reconnect=1"
+		echo "-device usb-redir,chardev=r$i,id=u$i"
+		i=$((i + 1))
+	done
+}
+
+# Blocks in use by FILE, in KiB.
+used() {
+	du -k "$1" | cut -f 1
+}

@@ -1,0 +1,4 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Licence lines, formatting, shell scripts.
+cd "$(dirname "$0")/../.." && exec tools/check-style
