@@ -128,15 +128,15 @@ fuzz: $(FUZZ_NAMES:%=$(O)-fuzz/%)
 
 # --- Programs that tests and benchmarks use ------------------------------------------
 
-BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(O)/tests/bench/%,$(wildcard tests/bench/*.c))
-$(O)/tests/bench/%: $(O)/tests/bench/%.o $(call archives,wire)
+TEST_PROGRAMS := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/*.c tests/e2e/*.c))
+$(TEST_PROGRAMS): %: %.o $(call archives,wire)
 	$(call say,LD,$(@:$(O)/%=%))
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 # --- Checking ---------------------------------------------------------------------------
 
 .PHONY: tests check check-san check-fresh bench demo
-tests: all $(UNIT_TESTS) $(FUZZ_REPLAYERS) $(BENCH_PROGRAMS)
+tests: all $(UNIT_TESTS) $(FUZZ_REPLAYERS) $(TEST_PROGRAMS)
 
 check:
 	$(Q)tools/install-deps check

@@ -16,7 +16,8 @@ own_tmp=
 if [ -n "${TEST_TMP-}" ]; then
 	tmp=$TEST_TMP
 else
-	tmp=$own_tmp=$(mktemp -d "${TMPDIR:-/tmp}/ryll-test.XXXXXX")
+	own_tmp=$(mktemp -d "${TMPDIR:-/tmp}/ryll-test.XXXXXX")
+	tmp=$own_tmp
 fi
 . "$TESTS/lib/guest.sh"
 
@@ -27,6 +28,7 @@ e2e_bridges=0
 
 e2e_cleanup() {
 	local pid
+	set +e
 	guest_cleanup
 	for pid in $e2e_pids; do
 		kill -KILL "$pid" 2>/dev/null

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define PAGE 4096
+
 static unsigned int class_of(size_t size)
 {
 	unsigned int c = 0;
@@ -59,7 +61,7 @@ struct buf *bufpool_get(struct bufpool *pool, size_t size)
 	buf = malloc(sizeof(*buf));
 	if (!buf)
 		return NULL;
-	if (posix_memalign(&data, (size_t)1 << BUFPOOL_MIN_SHIFT, size)) {
+	if (posix_memalign(&data, size < PAGE ? 64 : PAGE, size)) {
 		free(buf);
 		return NULL;
 	}

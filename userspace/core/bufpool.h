@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reference-counted, page-aligned buffers for payloads. What a socket filled
+ * Reference-counted buffers for payloads, page-aligned from a page upwards. What a socket filled
  * is what the image writes, and what the image read is what the socket sends:
  * passing a reference replaces copying.
  *
@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "base/list.h"
 
-#define BUFPOOL_MIN_SHIFT 12
+#define BUFPOOL_MIN_SHIFT 9
 #define BUFPOOL_MAX_SHIFT 20 /* larger buffers are not cached */
 #define BUFPOOL_CLASSES (BUFPOOL_MAX_SHIFT - BUFPOOL_MIN_SHIFT + 1)
 #define BUFPOOL_CACHED (8u << 20)

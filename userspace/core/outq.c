@@ -10,8 +10,14 @@ static size_t msg_size(const struct outq_msg *msg)
 	return (size_t)msg->head_len + msg->len;
 }
 
-static void msg_free(struct outq_msg *msg)
+static size_t msg_memory(const struct outq_msg *msg)
 {
+	return sizeof(*msg) + (msg->buf ? msg->buf->size : 0);
+}
+
+static void msg_free(struct outq *q, struct outq_msg *msg)
+{
+	q->memory -= msg_memory(msg);
 	list_remove(&msg->node);
 	buf_put(msg->buf);
 	free(msg);
@@ -26,7 +32,7 @@ void outq_init(struct outq *q)
 void outq_fini(struct outq *q)
 {
 	while (!list_empty(&q->msgs))
-		msg_free(list_first(&q->msgs, struct outq_msg, node));
+		msg_free(q, list_first(&q->msgs, struct outq_msg, node));
 	q->sent = 0;
 	q->bytes = 0;
 }
@@ -49,6 +55,7 @@ int outq_push(struct outq *q, const void *head, size_t head_len,
 	msg->len = len;
 	list_append(&q->msgs, &msg->node);
 	q->bytes += msg_size(msg);
+	q->memory += msg_memory(msg);
 	return 0;
 }
 
@@ -95,6 +102,6 @@ void outq_consume(struct outq *q, size_t n)
 		if (q->sent < msg_size(msg))
 			return;
 		q->sent -= msg_size(msg);
-		msg_free(msg);
+		msg_free(q, msg);
 	}
 }

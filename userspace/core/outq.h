@@ -2,7 +2,7 @@
 /*
  * Queue of outgoing messages, each a small header and a referenced payload,
  * that leave as one scatter-gather send. The owner stops taking requests
- * while outq_bytes() is over its bound; the queue itself has none.
+ * while outq_memory() is over its bound; the queue itself has none.
  */
 #ifndef CORE_OUTQ_H
 #define CORE_OUTQ_H
@@ -26,6 +26,7 @@ struct outq {
 	struct list msgs; /* struct outq_msg, in order of leaving */
 	size_t sent;	  /* bytes of the first message that have left */
 	size_t bytes;	  /* not yet left */
+	size_t memory;	  /* that the messages hold, buffers included */
 };
 
 void outq_init(struct outq *q);
@@ -43,6 +44,15 @@ int must_check outq_push(struct outq *q, const void *head, size_t head_len,
 static inline size_t outq_bytes(const struct outq *q)
 {
 	return q->bytes;
+}
+
+/*
+ * What the queue costs: a small answer in a buffer of its own costs more than
+ * its bytes.
+ */
+static inline size_t outq_memory(const struct outq *q)
+{
+	return q->memory;
 }
 
 /*

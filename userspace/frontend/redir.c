@@ -51,7 +51,8 @@ static void fail(struct redir_session *s, const char *why)
 {
 	if (s->failed)
 		return;
-	log_warn("%s: %s; closing the connection", s->peer, why);
+	log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
+		    "%s: %s; closing the connection", s->peer, why);
 	s->failed = true;
 	s->ops->failed(s);
 }
@@ -211,7 +212,8 @@ static void device_opened(struct usb_listener *listener, int status)
 		return;
 	}
 	s->state = REDIR_ATTACHED;
-	log_info("%s: attached %s", s->peer, s->device->name);
+	log_limited(&s->device->comings, LOG_LEVEL_INFO, "%s: attached %s",
+		    s->peer, s->device->name);
 	send_ep_info(s);
 	send_interface_info(s);
 	send_device_connect(s);
@@ -235,7 +237,8 @@ static void device_gone(struct usb_listener *listener)
 {
 	struct redir_session *s = session_of(listener);
 
-	log_info("%s: detached %s", s->peer, s->device->name);
+	log_limited(&s->device->comings, LOG_LEVEL_INFO, "%s: detached %s",
+		    s->peer, s->device->name);
 	s->device = NULL;
 	if (s->state != REDIR_DETACHING)
 		s->state = REDIR_NO_DEVICE;
@@ -575,7 +578,7 @@ static void take_hello(struct redir_session *s, const struct usbredir_msg *msg,
 	uint32_t theirs;
 
 	if (s->state != REDIR_HELLO) {
-		log_limited(&s->complaints, LOG_LEVEL_WARN,
+		log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
 			    "%s: a second hello is ignored", s->peer);
 		return;
 	}
@@ -588,7 +591,8 @@ static void take_hello(struct redir_session *s, const struct usbredir_msg *msg,
 	log_debug("%s: hello from \"%s\", capabilities 0x%02x", s->peer,
 		  version, theirs);
 	if (!registry_request(s->registry, &s->waiter))
-		log_info("%s: waits for a device: all are in use", s->peer);
+		log_limited(&s->registry->complaints, LOG_LEVEL_INFO,
+			    "%s: waits for a device: all are in use", s->peer);
 }
 
 static void take_filter(struct redir_session *s, const struct usbredir_msg *msg,
@@ -596,13 +600,13 @@ static void take_filter(struct redir_session *s, const struct usbredir_msg *msg,
 {
 	if (!payload ||
 	    usbredir_check_filter(span_of(payload->data, msg->data_len)) < 0) {
-		log_limited(&s->complaints, LOG_LEVEL_WARN,
+		log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
 			    "%s: the guest sent a filter that is not one",
 			    s->peer);
 		return;
 	}
 	log_limited(
-		&s->complaints, LOG_LEVEL_INFO,
+		&s->registry->complaints, LOG_LEVEL_INFO,
 		"%s: the guest takes only devices that pass its filter \"%.400s\"",
 		s->peer, (const char *)payload->data);
 }
@@ -691,7 +695,7 @@ static void skip_packet(struct redir_session *s, uint32_t left,
 			const char *what)
 {
 	s->skipped++;
-	log_limited(&s->complaints, LOG_LEVEL_WARN,
+	log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
 		    "%s: %s packet (type %u, length %u) skipped", s->peer, what,
 		    s->header.type, s->header.length);
 	s->skip = left;

@@ -77,7 +77,6 @@ struct redir_session {
 	bool closing;	   /* redir_session_close() was called */
 	bool failed;
 	uint64_t skipped; /* packets that were not understood */
-	struct log_limit complaints;
 
 	/* Parser */
 	enum {

@@ -115,7 +115,7 @@ static void receive(struct redir_link *link)
 	void *p;
 
 	if (link->receiving || link->ending || link->session.failed ||
-	    outq_bytes(&link->out) > REDIR_MAX_UNSENT)
+	    outq_memory(&link->out) > REDIR_MAX_UNSENT)
 		return;
 	p = redir_session_space(&link->session, &len, &exact);
 	link->receiving = true;

@@ -10,7 +10,7 @@
 #include "frontend/redir.h"
 #include "transport/transport.h"
 
-/* Answers that the peer has not taken; above this no request is read. */
+/* Memory of answers that the peer has not taken; above it nothing is read. */
 #define REDIR_MAX_UNSENT (8u << 20)
 
 /* How long a detached peer may take to acknowledge it. */

@@ -26,7 +26,7 @@ struct redir_ports {
 	struct list links;	   /* struct redir_link */
 	unsigned int n_links;
 	bool finishing; /* redir_ports_finish() was called */
-	bool over; /* finished has run */
+	bool over;	/* finished has run */
 	/* After redir_ports_finish(), or when a stdio session was the only
 	 * port and has ended: nothing is left. */
 	void (*finished)(struct redir_ports *ports);

@@ -161,7 +161,8 @@ struct usb_device {
 	struct list admins; /* struct usb_admin, taken by the backend */
 	struct list done;   /* struct urb: usb_complete_later() */
 	struct task done_task;
-	struct log_limit complaints;
+	struct log_limit complaints; /* what the peer got wrong */
+	struct log_limit comings;    /* attached and detached */
 };
 
 /* For backends: the embedded part. name is copied. */

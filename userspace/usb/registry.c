@@ -3,6 +3,7 @@
 
 void registry_init(struct registry *registry)
 {
+	*registry = (struct registry){ 0 };
 	list_init(&registry->devices);
 	list_init(&registry->waiters);
 }

@@ -11,6 +11,9 @@
 struct registry {
 	struct list devices; /* struct usb_device, in the order of addition */
 	struct list waiters; /* struct registry_waiter, first come */
+	/* About peers, of all sessions together: a peer that comes again and
+	 * again is not a new one. */
+	struct log_limit complaints;
 };
 
 /* A connection that wants a device. */
