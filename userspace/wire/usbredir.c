@@ -382,7 +382,13 @@ static int check_transfer(const struct usbredir_msg *msg,
 		return -EPROTO;
 	if (length > USBREDIR_MAX_BULK)
 		return -EPROTO;
-	if (msg->type == USBREDIR_BUFFERED_BULK_PACKET && !(ep & 0x80))
+	/* Nobody asks for these or answers them: they go with their data. */
+	if (!carries && (msg->type == USBREDIR_ISO_PACKET ||
+			 msg->type == USBREDIR_BUFFERED_BULK_PACKET))
+		return -EPROTO;
+	/* Interrupt IN comes by start_interrupt_receiving, not on demand. */
+	if (!carries && msg->type == USBREDIR_INTERRUPT_PACKET &&
+	    role == USBREDIR_HOST)
 		return -EPROTO;
 	return msg->data_len == (carries ? length : 0) ? 0 : -EPROTO;
 }
@@ -395,6 +401,7 @@ static int check_fields(const struct usbredir_msg *msg, enum usbredir_role role)
 								   : -EPROTO;
 	case USBREDIR_START_INTERRUPT_RECEIVING:
 	case USBREDIR_STOP_INTERRUPT_RECEIVING:
+	case USBREDIR_INTERRUPT_RECEIVING_STATUS:
 		/* Section "usb_redir_start_interrupt_receiving": IN only. */
 		return msg->interrupt_receiving.endpoint & 0x80 ? 0 : -EPROTO;
 	case USBREDIR_START_BULK_RECEIVING:
@@ -402,6 +409,7 @@ static int check_fields(const struct usbredir_msg *msg, enum usbredir_role role)
 			return -EPROTO;
 		return msg->bulk_receiving.endpoint & 0x80 ? 0 : -EPROTO;
 	case USBREDIR_STOP_BULK_RECEIVING:
+	case USBREDIR_BULK_RECEIVING_STATUS:
 		return msg->bulk_receiving.endpoint & 0x80 ? 0 : -EPROTO;
 	case USBREDIR_CONTROL_PACKET:
 	case USBREDIR_BULK_PACKET:
