@@ -73,6 +73,22 @@ found:
 	return buf;
 }
 
+struct buf *bufpool_wrap(struct bufpool *pool, const void *data, size_t size)
+{
+	struct buf *buf = malloc(sizeof(*buf));
+
+	if (!buf)
+		return NULL;
+	*buf = (struct buf){ .data = (uint8_t *)data,
+			     .size = size,
+			     .refs = 1,
+			     .foreign = true,
+			     .pool = pool };
+	list_init(&buf->node);
+	pool->lent += size;
+	return buf;
+}
+
 void buf_put(struct buf *buf)
 {
 	struct bufpool *pool;
@@ -85,6 +101,10 @@ void buf_put(struct buf *buf)
 		return;
 	pool = buf->pool;
 	pool->lent -= buf->size;
+	if (buf->foreign) {
+		free(buf);
+		return;
+	}
 	c = class_of(buf->size);
 	if (c < BUFPOOL_CLASSES && pool->cached + buf->size <= BUFPOOL_CACHED) {
 		pool->cached += buf->size;

@@ -10,6 +10,7 @@
 #ifndef CORE_BUFPOOL_H
 #define CORE_BUFPOOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ struct buf {
 	uint8_t *data;
 	size_t size; /* at least what was asked for */
 	unsigned int refs;
+	bool foreign; /* data is not the pool's */
 	struct bufpool *pool;
 	struct list node; /* on pool->free[class] while unused */
 };
@@ -41,6 +43,12 @@ void bufpool_fini(struct bufpool *pool);
 
 /* A buffer of at least size bytes with one reference, or NULL (no memory). */
 struct buf *bufpool_get(struct bufpool *pool, size_t size);
+
+/*
+ * A buffer around memory of somebody else, which stays as long as the buffer
+ * does and is only read. NULL: no memory.
+ */
+struct buf *bufpool_wrap(struct bufpool *pool, const void *data, size_t size);
 
 static inline struct buf *buf_ref(struct buf *buf)
 {

@@ -54,6 +54,7 @@ struct image_request {
 struct image_ops {
 	const char *name; /* "raw" */
 	void (*submit)(struct image *image, struct image_request *request);
+	const void *(*map)(struct image *image, uint64_t off, uint32_t len);
 	void (*destroy)(struct image *image);
 };
 
@@ -71,6 +72,22 @@ static inline void image_submit(struct image *image,
 {
 	request->image = image;
 	image->ops->submit(image, request);
+}
+
+/* The most that image_map() is asked for. */
+#define IMAGE_MAP_MAX (1u << 20)
+
+/*
+ * The bytes of a range where they are in memory already, to be read until the
+ * image is destroyed; NULL when they are not, or not so. Never waits. The
+ * kernel can be handed this memory to send from. The program must not touch
+ * it: if the file becomes shorter meanwhile, the kernel reports -EFAULT, but
+ * a load would be SIGBUS.
+ */
+static inline const void *image_map(struct image *image, uint64_t off,
+				    uint32_t len)
+{
+	return image->ops->map ? image->ops->map(image, off, len) : NULL;
 }
 
 /* NULL-safe. Nothing may be in flight. */

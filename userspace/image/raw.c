@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,7 +17,10 @@
 struct raw {
 	struct image image;
 	int fd;
+	uint8_t *map; /* all of it, or NULL */
 };
+
+#define PAGE 4096u
 
 static struct raw *raw_of(struct image *image)
 {
@@ -124,10 +128,29 @@ static void raw_submit(struct image *image, struct image_request *r)
 	}
 }
 
+static const void *raw_map(struct image *image, uint64_t off, uint32_t len)
+{
+	struct raw *raw = raw_of(image);
+	unsigned char resident[IMAGE_MAP_MAX / PAGE + 1];
+	uint64_t first = off / PAGE * PAGE;
+	uint64_t pages = (off + len - first + PAGE - 1) / PAGE;
+
+	if (!raw->map || len > IMAGE_MAP_MAX ||
+	    mincore(raw->map + first, (size_t)(off + len - first), resident) <
+		    0)
+		return NULL;
+	for (uint64_t i = 0; i < pages; i++)
+		if (!(resident[i] & 1))
+			return NULL;
+	return raw->map + off;
+}
+
 static void raw_destroy(struct image *image)
 {
 	struct raw *raw = raw_of(image);
 
+	if (raw->map)
+		munmap(raw->map, image->size);
 	close(raw->fd);
 	free(raw);
 }
@@ -135,6 +158,7 @@ static void raw_destroy(struct image *image)
 static const struct image_ops raw_ops = {
 	.name = "raw",
 	.submit = raw_submit,
+	.map = raw_map,
 	.destroy = raw_destroy,
 };
 
@@ -261,6 +285,10 @@ int raw_open(struct loop *loop, const char *path, bool read_only,
 		.identity = identity_of(path),
 	};
 	raw->fd = fd;
+	/* Address space only. An image that cannot be mapped is read. */
+	raw->map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (raw->map == MAP_FAILED)
+		raw->map = NULL;
 	fd = -1;
 	*image = &raw->image;
 	return 0;
