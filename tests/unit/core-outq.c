@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The output queue and the buffers that it passes on.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants those four first. */
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/outq.h"
+
+static struct bufpool pool;
+
+static int setup(void **state)
+{
+	(void)state;
+	bufpool_init(&pool);
+	return 0;
+}
+
+/* Asserts that every buffer has come back. */
+static int teardown(void **state)
+{
+	(void)state;
+	bufpool_fini(&pool);
+	return 0;
+}
+
+static struct buf *text(const char *s)
+{
+	struct buf *buf = bufpool_get(&pool, strlen(s));
+
+	memcpy(buf->data, s, strlen(s));
+	return buf;
+}
+
+/* What would leave next, as text. */
+static const char *next(const struct outq *q, unsigned int n)
+{
+	static char out[256];
+	struct iovec iov[16];
+	size_t len = 0;
+
+	n = outq_iov(q, iov, n);
+	for (unsigned int i = 0; i < n; i++) {
+		memcpy(out + len, iov[i].iov_base, iov[i].iov_len);
+		len += iov[i].iov_len;
+	}
+	out[len] = '\0';
+	return out;
+}
+
+static void test_outq(void **state)
+{
+	struct outq q;
+
+	(void)state;
+	outq_init(&q);
+	assert_string_equal(next(&q, 16), "");
+	assert_int_equal(outq_push(&q, "ab", 2, text("cdef"), 1, 2), 0);
+	assert_int_equal(outq_push(&q, "gh", 2, NULL, 0, 0), 0);
+	assert_int_equal(outq_push(&q, NULL, 0, text("ijk"), 0, 3), 0);
+	assert_int_equal(outq_bytes(&q), 9);
+	assert_true(outq_memory(&q) > 2 * 512);
+	assert_string_equal(next(&q, 16), "abdeghijk");
+	/* A message is never cut for want of entries. */
+	assert_string_equal(next(&q, 3), "abde");
+	assert_string_equal(next(&q, 4), "abdegh");
+	assert_string_equal(next(&q, 1), "");
+	outq_consume(&q, 1);
+	assert_string_equal(next(&q, 16), "bdeghijk");
+	outq_consume(&q, 2);
+	assert_string_equal(next(&q, 16), "eghijk");
+	outq_consume(&q, 3);
+	assert_string_equal(next(&q, 16), "ijk");
+	outq_consume(&q, 3);
+	assert_int_equal(outq_bytes(&q), 0);
+	assert_int_equal(outq_memory(&q), 0);
+	assert_int_equal(outq_push(&q, "x", 1, text("y"), 0, 1), 0);
+	outq_fini(&q);
+}
+
+static void test_bufpool(void **state)
+{
+	struct buf *a = bufpool_get(&pool, 1), *b, *big;
+	uint8_t *data = a->data;
+
+	(void)state;
+	assert_true(a->size >= 1);
+	buf_ref(a);
+	buf_put(a);
+	assert_int_equal(pool.lent, a->size);
+	buf_put(a);
+	assert_int_equal(pool.lent, 0);
+	/* The same one again, warm. */
+	b = bufpool_get(&pool, 2);
+	assert_ptr_equal(b->data, data);
+	buf_put(b);
+	buf_put(NULL);
+	/* Pages are aligned; large ones are not kept. */
+	big = bufpool_get(&pool, (1 << 20) + 1);
+	assert_int_equal((uintptr_t)big->data % 4096, 0);
+	assert_true(big->size >= (1 << 20) + 1);
+	buf_put(big);
+	assert_true(pool.cached <= BUFPOOL_CACHED);
+}
+
+static void test_cache_is_bounded(void **state)
+{
+	struct buf *bufs[32];
+
+	(void)state;
+	for (int i = 0; i < 32; i++)
+		bufs[i] = bufpool_get(&pool, 1 << 20);
+	for (int i = 0; i < 32; i++)
+		buf_put(bufs[i]);
+	assert_true(pool.cached <= BUFPOOL_CACHED);
+	assert_true(pool.cached > 0);
+}
+
+static void test_wrap(void **state)
+{
+	static const char foreign[] = "not the pool's";
+	struct buf *buf = bufpool_wrap(&pool, foreign, sizeof(foreign));
+
+	(void)state;
+	assert_ptr_equal(buf->data, foreign);
+	buf_put(buf);
+	assert_int_equal(pool.cached, 0);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_outq),
+		TEST(test_bufpool),
+		TEST(test_cache_is_bounded),
+		TEST(test_wrap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
