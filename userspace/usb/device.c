@@ -90,6 +90,9 @@ void usb_closed(struct usb_device *device)
 	struct usb_listener *listener = device->listener;
 
 	assert(device->state == USB_DEVICE_CLOSING);
+	/* What the backend has answered completes before the end. */
+	task_cancel(&device->done_task);
+	complete_done(&device->done_task);
 	assert(list_empty(&device->inflight) && list_empty(&device->admins));
 	device->state = USB_DEVICE_FREE;
 	device->listener = NULL;

@@ -181,6 +181,7 @@ void usb_complete(struct urb *urb);
 void usb_complete_later(struct urb *urb);
 void usb_admin_complete(struct usb_admin *admin, int status);
 void usb_opened(struct usb_device *device, int status);
+/* Completes first what usb_complete_later() has left. */
 void usb_closed(struct usb_device *device);
 /* The device goes away by itself. */
 void usb_leave(struct usb_device *device);
