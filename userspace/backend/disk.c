@@ -30,9 +30,9 @@ struct disk {
 	struct scsi_disk scsi;
 	struct bot bot;
 	uint8_t configuration;
-	struct usb_admin *resetting; /* waits for bot to be idle */
-	bool closing; /* waits for bot to be idle, then flushes */
-	struct urb *class_reset_urb;
+	/* These wait for bot to be idle, as do USB resets: device.admins. */
+	struct list class_resets; /* struct urb, by backend_node */
+	bool closing;		  /* flushes then */
 	struct image_request flush;
 };
 
@@ -247,10 +247,10 @@ static void submit_control(struct disk *disk, struct urb *urb)
 	struct span_writer w = span_writer_of(data, sizeof(data));
 
 	if (REQUEST(setup->request_type, setup->request) ==
-		    REQUEST(USBDESC_TYPE_CLASS | USBDESC_TO_INTERFACE,
-			    BOT_REQUEST_RESET) &&
-	    !disk->class_reset_urb) {
-		disk->class_reset_urb = urb; /* answered when it is done */
+	    REQUEST(USBDESC_TYPE_CLASS | USBDESC_TO_INTERFACE,
+		    BOT_REQUEST_RESET)) {
+		/* Answered when it is done. */
+		list_append(&disk->class_resets, &urb->backend_node);
 		bot_reset(&disk->bot);
 		return;
 	}
@@ -320,18 +320,19 @@ static void flushed(struct image_request *request, int res)
 static void bot_idle(struct bot *bot)
 {
 	struct disk *disk = container_of(bot, struct disk, bot);
-	struct usb_admin *admin = disk->resetting;
-	struct urb *urb = disk->class_reset_urb;
+	struct list *admins = &disk->device.admins, *node;
 
-	disk->resetting = NULL;
-	disk->class_reset_urb = NULL;
-	if (urb) {
+	while ((node = list_pop(&disk->class_resets))) {
+		struct urb *urb = list_entry(node, struct urb, backend_node);
+
 		urb->actual = urb->len;
 		usb_complete_later(urb);
 	}
-	if (admin) {
+	/* Guests reset again before the first reset has ended. */
+	while (!list_empty(admins)) {
 		scsi_disk_reset(&disk->scsi);
-		usb_admin_complete(admin, 0);
+		usb_admin_complete(list_first(admins, struct usb_admin, node),
+				   0);
 	}
 	if (!disk->closing)
 		return;
@@ -399,13 +400,8 @@ static void disk_admin(struct usb_device *device, struct usb_admin *admin)
 			status = -EPIPE;
 		break;
 	case USB_RESET:
-		if (disk->resetting) {
-			status = -EBUSY;
-			break;
-		}
-		disk->resetting = admin;
 		bot_stop(&disk->bot, -ECANCELED);
-		return;
+		return; /* bot_idle() completes it */
 	case USB_ALLOC_STREAMS:
 	case USB_FREE_STREAMS:
 		status = -EINVAL;
@@ -470,6 +466,7 @@ int disk_create(struct loop *loop, struct bufpool *pool, struct image *image,
 	usb_device_init(&disk->device, &disk_ops, loop, name);
 	disk->image = image;
 	disk->pool = pool;
+	list_init(&disk->class_resets);
 	scsi_disk_init(&disk->scsi, loop, pool, image, options->block_size,
 		       options->serial ? options->serial : serial);
 	disk->scsi.removable = !options->fixed;
