@@ -366,6 +366,7 @@ void bot_reset(struct bot *bot)
 	default:
 		bot->state = BOT_COMMAND;
 		bot->idle(bot);
+		pump(bot); /* a CBW may wait already */
 	}
 }
 
