@@ -945,6 +945,9 @@ static void begin(struct scsi_cmd *cmd)
 	fresh.step.done = step_done;
 	fresh.command = &unknown;
 	*cmd = fresh;
+	/* Sense is kept for the very next command (SAM-5). */
+	if (cmd->cdb[0] != SCSI_REQUEST_SENSE)
+		cmd->disk->sense = SCSI_SENSE_NONE;
 }
 
 void scsi_start(struct scsi_cmd *cmd)
