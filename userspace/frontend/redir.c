@@ -21,6 +21,7 @@ struct redir_urb {
 
 struct redir_admin {
 	struct usb_admin admin;
+	struct list node; /* on session->admins while the peer waits for it */
 	struct redir_session *session;
 	struct usbredir_msg request;
 };
@@ -219,6 +220,15 @@ static void device_opened(struct usb_listener *listener, int status)
 	send_device_connect(s);
 }
 
+/* Nobody waits for answers any more. */
+static void forget_requests(struct redir_session *s)
+{
+	list_for_each_safe (it, &s->urbs)
+		list_remove(it);
+	list_for_each_safe (it, &s->admins)
+		list_remove(it);
+}
+
 static void device_leaving(struct usb_listener *listener)
 {
 	redir_session_detach(session_of(listener));
@@ -263,6 +273,8 @@ void redir_session_detach(struct redir_session *s)
 		send_msg(s, &msg);
 		s->ack_due = s->caps & USBREDIR_CAP_DEVICE_DISCONNECT_ACK;
 	}
+	/* Nothing about a device follows its device_disconnect. */
+	forget_requests(s);
 	s->state = REDIR_DETACHING;
 	if (s->device)
 		usb_close(s->device);
@@ -311,7 +323,7 @@ static void urb_complete(struct urb *urb)
 	struct redir_session *s = ru->session;
 	bool in = urb->ep & USB_DIR_IN;
 
-	/* Off the list: it was cancelled, and the answer has been given. */
+	/* Off the list: answered when it was cancelled, or forgotten. */
 	if (!list_empty(&ru->node)) {
 		list_remove(&ru->node);
 		reply(s, &ru->request, urb->status, urb->actual,
@@ -388,10 +400,9 @@ static void cancel(struct redir_session *s, uint64_t id)
 
 /* --- Requests that change the device ---------------------------------------------------- */
 
-static void admin_complete(struct usb_admin *admin)
+static void answer_admin(struct redir_session *s, const struct redir_admin *ra)
 {
-	struct redir_admin *ra = container_of(admin, struct redir_admin, admin);
-	struct redir_session *s = ra->session;
+	const struct usb_admin *admin = &ra->admin;
 	uint8_t status = (uint8_t)status_of(admin->status);
 	struct usbredir_msg msg = { .id = ra->request.id };
 	bool attached = s->device && s->state == REDIR_ATTACHED;
@@ -438,6 +449,17 @@ static void admin_complete(struct usb_admin *admin)
 		}
 		break;
 	}
+}
+
+static void admin_complete(struct usb_admin *admin)
+{
+	struct redir_admin *ra = container_of(admin, struct redir_admin, admin);
+	struct redir_session *s = ra->session;
+
+	if (!list_empty(&ra->node)) {
+		list_remove(&ra->node);
+		answer_admin(s, ra);
+	}
 	free(ra);
 	s->owed--;
 	settle(s);
@@ -460,6 +482,7 @@ static struct redir_admin *new_admin(struct redir_session *s,
 
 static void start_admin(struct redir_session *s, struct redir_admin *ra)
 {
+	list_append(&s->admins, &ra->node);
 	s->owed++;
 	if (s->device && s->state == REDIR_ATTACHED) {
 		usb_admin(s->device, &ra->admin);
@@ -619,6 +642,7 @@ static void take_reject(struct redir_session *s)
 		 s->peer, s->device->name, s->device->info.interface[0].class,
 		 s->device->info.vendor, s->device->info.product);
 	/* The peer has not attached it: there is nothing to disconnect. */
+	forget_requests(s);
 	s->state = REDIR_DETACHING;
 	usb_close(s->device);
 }
@@ -875,6 +899,7 @@ void redir_session_init(struct redir_session *s,
 	s->waiter.granted = granted;
 	list_init(&s->waiter.node);
 	list_init(&s->urbs);
+	list_init(&s->admins);
 	snprintf(s->peer, sizeof(s->peer), "%s", peer);
 	send_hello(s);
 }
@@ -885,9 +910,7 @@ void redir_session_close(struct redir_session *s)
 		return;
 	s->closing = true;
 	registry_withdraw(&s->waiter);
-	/* Nobody waits for an answer any more. */
-	list_for_each_safe (it, &s->urbs)
-		list_remove(it);
+	forget_requests(s);
 	buf_put(s->payload);
 	s->payload = NULL;
 	if (s->device)

@@ -70,11 +70,13 @@ struct redir_session {
 	struct usb_listener listener;
 	struct registry_waiter waiter;
 	struct usb_device *device; /* borrows; NULL: none */
-	struct list urbs;	   /* struct redir_urb, in flight and wanted */
-	unsigned int owed; /* URBs and admin requests that will complete */
-	bool ack_due;	   /* device_disconnect was sent, its ack is due */
-	bool greeted;	   /* the peer's hello came */
-	bool closing;	   /* redir_session_close() was called */
+	/* In flight and to be answered: */
+	struct list urbs;   /* struct redir_urb */
+	struct list admins; /* struct redir_admin */
+	unsigned int owed;  /* URBs and admin requests that will complete */
+	bool ack_due;	    /* device_disconnect was sent, its ack is due */
+	bool greeted;	    /* the peer's hello came */
+	bool closing;	    /* redir_session_close() was called */
 	bool failed;
 	uint64_t skipped; /* packets that were not understood */
 
