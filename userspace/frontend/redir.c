@@ -911,9 +911,14 @@ void redir_session_close(struct redir_session *s)
 	s->closing = true;
 	registry_withdraw(&s->waiter);
 	forget_requests(s);
-	buf_put(s->payload);
-	s->payload = NULL;
 	if (s->device)
 		usb_close(s->device);
 	settle(s);
+}
+
+void redir_session_fini(struct redir_session *s)
+{
+	assert(s->state == REDIR_CLOSED);
+	buf_put(s->payload);
+	s->payload = NULL;
 }

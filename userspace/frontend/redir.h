@@ -117,7 +117,13 @@ void redir_session_filled(struct redir_session *s, size_t n);
 /* Takes the device from the peer and lets it know; ends with detached. */
 void redir_session_detach(struct redir_session *s);
 
-/* Nothing is sent any more; ends with closed, possibly from within. */
+/*
+ * Nothing is sent any more; ends with closed, possibly from within. Memory
+ * from redir_session_space() may be lent to the kernel still: it stays.
+ */
 void redir_session_close(struct redir_session *s);
+
+/* After closed, when nobody has that memory any more. */
+void redir_session_fini(struct redir_session *s);
 
 #endif

@@ -21,6 +21,7 @@ static void check_ended(struct redir_link *link)
 	task_cancel(&link->end);
 	timer_stop(&link->ack);
 	outq_fini(&link->out);
+	redir_session_fini(&link->session);
 	link->ended(link);
 }
 
