@@ -48,7 +48,8 @@ int outq_push(struct outq *q, const void *head, size_t head_len,
 		return -ENOMEM;
 	}
 	list_init(&msg->node);
-	memcpy(msg->head, head, head_len);
+	if (head_len)
+		memcpy(msg->head, head, head_len);
 	msg->head_len = (uint32_t)head_len;
 	msg->buf = buf;
 	msg->off = off;
