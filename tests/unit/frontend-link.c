@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A session on a transport: memory that a transport has borrowed stays until
+ * it is given back, whatever ends the connection, and in which order.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../lib/fake-device.h"
+#include "frontend/redir_link.h"
+
+/* A transport that does what the test says. */
+struct wire {
+	struct transport transport;
+	uint8_t *recv_buf; /* lent to us; NULL: nothing is being received */
+	size_t recv_len;
+	bool sending;
+	size_t send_len;
+	bool closing;
+};
+
+struct bench {
+	struct loop *loop;
+	struct bufpool pool;
+	struct registry registry;
+	struct fake_device *fake;
+	struct wire wire;
+	struct redir_link *link;
+	unsigned int ended; /* calls */
+};
+
+static struct wire *wire_of(struct transport *t)
+{
+	return container_of(t, struct wire, transport);
+}
+
+static void wire_recv(struct transport *t, void *buf, size_t len, bool exact)
+{
+	struct wire *wire = wire_of(t);
+
+	(void)exact;
+	assert_null(wire->recv_buf);
+	assert_false(wire->closing);
+	wire->recv_buf = buf;
+	wire->recv_len = len;
+}
+
+static void wire_send(struct transport *t, const struct iovec *iov,
+		      unsigned int n)
+{
+	struct wire *wire = wire_of(t);
+
+	assert_false(wire->sending);
+	wire->sending = true;
+	wire->send_len = 0;
+	for (unsigned int i = 0; i < n; i++)
+		wire->send_len += iov[i].iov_len;
+}
+
+static void wire_close(struct transport *t)
+{
+	wire_of(t)->closing = true;
+}
+
+static const struct transport_ops wire_ops = {
+	.recv = wire_recv,
+	.send = wire_send,
+	.close = wire_close,
+};
+
+static void turns(struct bench *b)
+{
+	for (int i = 0; i < 10; i++) {
+		loop_hurry(b->loop);
+		assert_int_equal(loop_turn(b->loop), 0);
+	}
+}
+
+/* All that the link wants to send has left. */
+static void drain(struct bench *b)
+{
+	turns(b);
+	while (b->wire.sending) {
+		b->wire.sending = false;
+		b->wire.transport.user->sent(&b->wire.transport,
+					     (int)b->wire.send_len);
+		turns(b);
+	}
+}
+
+static void arrive(struct bench *b, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len) {
+		uint8_t *into = b->wire.recv_buf;
+		size_t n = MIN(len, b->wire.recv_len);
+
+		assert_non_null(into);
+		memcpy(into, p, n);
+		b->wire.recv_buf = NULL;
+		b->wire.transport.user->received(&b->wire.transport, (int)n);
+		p += n;
+		len -= n;
+	}
+}
+
+static void arrive_msg(struct bench *b, const struct usbredir_msg *msg,
+		       const void *payload, size_t len, uint32_t caps)
+{
+	uint8_t head[USBREDIR_MAX_HEAD];
+
+	arrive(b, head, usbredir_encode(msg, caps, head));
+	arrive(b, payload, len);
+}
+
+static void ended(struct redir_link *link)
+{
+	struct bench *b = link->owner;
+
+	b->ended++;
+}
+
+static void begin(struct bench *b)
+{
+	struct usbredir_msg hello = { .type = USBREDIR_HELLO, .data_len = 4 };
+
+	*b = (struct bench){ .wire.transport.ops = &wire_ops };
+	assert_int_equal(loop_create(&b->loop), 0);
+	bufpool_init(&b->pool);
+	registry_init(&b->registry);
+	b->fake = fake_device_new(b->loop, &b->pool);
+	b->fake->hold_urbs = true;
+	registry_add(&b->registry, &b->fake->device);
+	b->wire.transport.loop = b->loop;
+	assert_int_equal(redir_link_create(&b->wire.transport, &b->pool,
+					   &b->registry, NULL, ended, b,
+					   &b->link),
+			 0);
+	arrive_msg(b, &hello, "\xff\0\0\0", 4, 0);
+	drain(b);
+	assert_int_equal(b->link->session.state, REDIR_ATTACHED);
+}
+
+/* The transport has given everything back and is gone. */
+static void wire_closed(struct bench *b)
+{
+	assert_true(b->wire.closing);
+	b->wire.recv_buf = NULL;
+	b->wire.sending = false;
+	b->wire.transport.user->closed(&b->wire.transport);
+	turns(b);
+}
+
+static void end(struct bench *b)
+{
+	assert_int_equal(b->ended, 1);
+	redir_link_free(b->link);
+	assert_int_equal(b->pool.lent, 0);
+	registry_fini(&b->registry);
+	bufpool_fini(&b->pool);
+	loop_destroy(b->loop);
+}
+
+static void ask_bulk_in(struct bench *b, uint32_t len)
+{
+	struct usbredir_msg msg = {
+		.type = USBREDIR_BULK_PACKET,
+		.transfer = { .endpoint = FAKE_IN, .length = len },
+	};
+
+	arrive_msg(b, &msg, NULL, 0, REDIR_CAPS);
+}
+
+/* A payload is being received straight into its buffer. */
+static void begin_payload(struct bench *b)
+{
+	struct usbredir_msg msg = {
+		.type = USBREDIR_BULK_PACKET,
+		.data_len = 1 << 20,
+		.transfer = { .endpoint = FAKE_OUT, .length = 1 << 20 },
+	};
+
+	arrive_msg(b, &msg, NULL, 0, REDIR_CAPS);
+	assert_int_equal(b->wire.recv_len, 1 << 20);
+	assert_true(b->pool.lent >= 1 << 20);
+}
+
+static void test_peer_closes(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	begin(&b);
+	ask_bulk_in(&b, 100);
+	b.wire.recv_buf = NULL;
+	b.wire.transport.user->received(&b.wire.transport, 0);
+	turns(&b);
+	wire_closed(&b);
+	end(&b);
+}
+
+static void test_closes_while_receiving(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	begin(&b);
+	ask_bulk_in(&b, 1);
+	fake_complete(b.fake, fake_first(b.fake), 0, 1);
+	turns(&b);
+	assert_true(b.wire.sending);
+	begin_payload(&b);
+	b.wire.sending = false;
+	b.wire.transport.user->sent(&b.wire.transport, -EPIPE);
+	turns(&b);
+	assert_true(b.wire.closing);
+	/* Still lent: what arrives now goes somewhere that is ours. */
+	assert_true(b.pool.lent >= 1 << 20);
+	memset(b.wire.recv_buf, 0xdd, b.wire.recv_len);
+	wire_closed(&b);
+	end(&b);
+}
+
+static void test_closes_while_sending(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	begin(&b);
+	ask_bulk_in(&b, 1 << 20);
+	fake_complete(b.fake, fake_first(b.fake), 0, 1 << 20);
+	turns(&b);
+	assert_true(b.wire.sending);
+	b.wire.recv_buf = NULL;
+	b.wire.transport.user->received(&b.wire.transport, -ECONNRESET);
+	turns(&b);
+	assert_true(b.wire.closing);
+	assert_true(b.pool.lent >= 1 << 20); /* being sent */
+	wire_closed(&b);
+	end(&b);
+}
+
+/* The transport is quicker than the device. */
+static void test_device_is_slow(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	begin(&b);
+	b.fake->hold_cancel = b.fake->hold_close = true;
+	ask_bulk_in(&b, 100);
+	b.wire.recv_buf = NULL;
+	b.wire.transport.user->received(&b.wire.transport, 0);
+	turns(&b);
+	wire_closed(&b);
+	assert_int_equal(b.ended, 0);
+	fake_complete_all(b.fake, -ESHUTDOWN);
+	usb_closed(&b.fake->device);
+	end(&b);
+}
+
+/* device_disconnect leaves, the ack comes, then the link ends. */
+static void test_finish(void **state)
+{
+	struct usbredir_msg ack = { .type = USBREDIR_DEVICE_DISCONNECT_ACK };
+	struct bench b;
+
+	(void)state;
+	begin(&b);
+	redir_link_finish(b.link);
+	drain(&b);
+	assert_false(b.wire.closing);
+	arrive_msg(&b, &ack, NULL, 0, REDIR_CAPS);
+	drain(&b);
+	wire_closed(&b);
+	end(&b);
+}
+
+/* Replies that the peer does not fetch stop the flow of requests. */
+static void test_stops_receiving(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	begin(&b);
+	while (b.wire.recv_buf) {
+		assert_true(b.pool.lent < 2 * REDIR_MAX_UNSENT + (4 << 20));
+		ask_bulk_in(&b, 1 << 20);
+		fake_complete(b.fake, fake_first(b.fake), 0, 1 << 20);
+	}
+	drain(&b);
+	assert_non_null(b.wire.recv_buf);
+	ask_bulk_in(&b, 10);
+	b.wire.recv_buf = NULL;
+	b.wire.transport.user->received(&b.wire.transport, 0);
+	turns(&b);
+	wire_closed(&b);
+	end(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_peer_closes),
+		cmocka_unit_test(test_closes_while_receiving),
+		cmocka_unit_test(test_closes_while_sending),
+		cmocka_unit_test(test_device_is_slow),
+		cmocka_unit_test(test_finish),
+		cmocka_unit_test(test_stops_receiving),
+	};
+
+	log_level = LOG_LEVEL_ERR;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

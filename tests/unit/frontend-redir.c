@@ -1,0 +1,1556 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A usbredir session without I/O: the test is the guest. Bytes go in by
+ * redir_session_space() and redir_session_filled(), what ops.send gets is
+ * decoded again, the device is a fake one. All tests run three times, with
+ * the bytes coming in at once, one by one, and in random pieces.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../lib/fake-device.h"
+#include "core/outq.h"
+#include "frontend/redir.h"
+
+enum chunking { CHUNK_ALL, CHUNK_ONE, CHUNK_RANDOM };
+static enum chunking chunking;
+
+struct guest {
+	struct loop *loop;
+	struct bufpool pool;
+	struct registry registry;
+	struct fake_device *fake; /* NULL: there is no device */
+	struct redir_session session;
+	unsigned int failed, detached, closed; /* calls */
+	uint32_t caps; /* of both sides, as the guest knows them */
+	uint8_t *out;  /* all that the session has sent */
+	size_t out_len, out_at;
+	uint64_t id; /* of the last request */
+	uint32_t seed;
+};
+
+static struct guest *guest_of(struct redir_session *s)
+{
+	return container_of(s, struct guest, session);
+}
+
+/* --- What the session calls ---------------------------------------------------- */
+
+static void append(struct guest *g, const void *data, size_t len)
+{
+	if (!len)
+		return;
+	g->out = realloc(g->out, g->out_len + len);
+	assert_non_null(g->out);
+	memcpy(g->out + g->out_len, data, len);
+	g->out_len += len;
+}
+
+static void session_send(struct redir_session *s, const void *head,
+			 size_t head_len, struct buf *buf, uint32_t off,
+			 uint32_t len)
+{
+	struct guest *g = guest_of(s);
+
+	assert_int_equal(g->closed, 0);
+	assert_true(head_len <= OUTQ_HEAD);
+	assert_true(!len || (buf && off + len <= buf->size));
+	append(g, head, head_len);
+	if (len)
+		append(g, buf->data + off, len);
+	buf_put(buf);
+}
+
+static void session_failed(struct redir_session *s)
+{
+	guest_of(s)->failed++;
+}
+
+static void session_detached(struct redir_session *s)
+{
+	guest_of(s)->detached++;
+}
+
+static void session_closed(struct redir_session *s)
+{
+	guest_of(s)->closed++;
+}
+
+static const struct redir_session_ops session_ops = {
+	.send = session_send,
+	.failed = session_failed,
+	.detached = session_detached,
+	.closed = session_closed,
+};
+
+/* --- Bytes in -------------------------------------------------------------------- */
+
+static size_t chunk(struct guest *g, size_t most)
+{
+	switch (chunking) {
+	case CHUNK_ALL:
+		return most;
+	case CHUNK_ONE:
+		return 1;
+	default:
+		g->seed = g->seed * 1103515245 + 12345;
+		return MIN(most, 1 + (g->seed >> 16) % 5000);
+	}
+}
+
+static void feed(struct guest *g, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len) {
+		size_t room, n;
+		bool exact;
+		void *space = redir_session_space(&g->session, &room, &exact);
+
+		assert_true(room > 0);
+		n = chunk(g, MIN(room, len));
+		memcpy(space, p, n);
+		redir_session_filled(&g->session, n);
+		p += n;
+		len -= n;
+	}
+}
+
+/* Sends msg with its payload of msg->data_len bytes. */
+static void tell(struct guest *g, const struct usbredir_msg *msg,
+		 const void *payload)
+{
+	uint8_t head[USBREDIR_MAX_HEAD];
+
+	feed(g, head, usbredir_encode(msg, g->caps, head));
+	feed(g, payload, msg->data_len);
+}
+
+/* A header that no encoder would write. */
+static void tell_header(struct guest *g, uint32_t type, uint32_t length)
+{
+	uint8_t head[USBREDIR_MAX_HEADER];
+	struct span_writer w = span_writer_of(head, sizeof(head));
+
+	span_put_le(&w, type, 4);
+	span_put_le(&w, length, 4);
+	span_put_le(&w, ++g->id, usbredir_header_size(g->caps) - 8);
+	feed(g, head, w.len);
+}
+
+static void feed_zeros(struct guest *g, size_t len)
+{
+	static const uint8_t zeros[65536];
+
+	for (size_t n; len; len -= n) {
+		n = MIN(len, sizeof(zeros));
+		feed(g, zeros, n);
+	}
+}
+
+static void tell_hello(struct guest *g, uint32_t caps)
+{
+	struct usbredir_msg msg = { .type = USBREDIR_HELLO, .data_len = 4 };
+	uint8_t word[4];
+	struct span_writer w = span_writer_of(word, sizeof(word));
+
+	memcpy(msg.hello.version, "a test", 7);
+	span_put_le(&w, caps, 4);
+	tell(g, &msg, word);
+	g->caps = usbredir_caps_sanitize(caps & REDIR_CAPS);
+}
+
+/* --- Bytes out --------------------------------------------------------------------- */
+
+static void expect_nothing(struct guest *g)
+{
+	assert_int_equal(g->out_at, g->out_len);
+}
+
+/* The next packet; *payload points at what follows its type header. */
+static struct usbredir_msg next(struct guest *g, const uint8_t **payload)
+{
+	struct span s = span_of(g->out + g->out_at, g->out_len - g->out_at);
+	bool hello = !g->out_at;
+	uint32_t caps = hello ? 0 : g->caps;
+	struct usbredir_header header;
+	struct usbredir_layout layout;
+	struct usbredir_msg msg;
+	const uint8_t *type_header;
+
+	assert_true(s.len > 0);
+	assert_int_equal(usbredir_decode_header(s, caps, &header), 0);
+	assert_int_equal(
+		usbredir_check_header(&header, USBREDIR_GUEST, caps, &layout),
+		0);
+	span_take(&s, usbredir_header_size(caps));
+	type_header = span_take(&s, layout.type_header);
+	assert_int_equal(
+		usbredir_decode(&header, USBREDIR_GUEST, caps,
+				span_of(type_header, layout.type_header), &msg),
+		0);
+	*payload = span_take(&s, layout.data);
+	assert_true(span_ok(&s));
+	g->out_at = g->out_len - s.len;
+	return msg;
+}
+
+static struct usbredir_msg expect_data(struct guest *g, uint32_t type,
+				       const uint8_t **payload)
+{
+	struct usbredir_msg msg = next(g, payload);
+
+	if (msg.type != type)
+		print_error("%s instead of %s\n", usbredir_type_name(msg.type),
+			    usbredir_type_name(type));
+	assert_int_equal(msg.type, type);
+	return msg;
+}
+
+static struct usbredir_msg expect(struct guest *g, uint32_t type)
+{
+	const uint8_t *payload;
+
+	return expect_data(g, type, &payload);
+}
+
+static void expect_endpoints(struct guest *g)
+{
+	struct usbredir_msg msg = expect(g, USBREDIR_EP_INFO);
+
+	assert_int_equal(msg.ep_info.type[0], USB_CONTROL);
+	assert_int_equal(msg.ep_info.type[16], USB_CONTROL);
+	assert_int_equal(msg.ep_info.type[usbredir_ep_slot(FAKE_IN)], USB_BULK);
+	assert_int_equal(msg.ep_info.type[usbredir_ep_slot(FAKE_OUT)],
+			 USB_BULK);
+	assert_int_equal(msg.ep_info.type[1], USBREDIR_EP_TYPE_INVALID);
+	if (g->caps & USBREDIR_CAP_EP_INFO_MAX_PACKET_SIZE)
+		assert_int_equal(
+			msg.ep_info.max_packet_size[usbredir_ep_slot(FAKE_IN)],
+			512);
+	msg = expect(g, USBREDIR_INTERFACE_INFO);
+	assert_int_equal(msg.interface_info.count, 1);
+	assert_int_equal(msg.interface_info.interface_class[0], 0xff);
+	assert_int_equal(msg.interface_info.interface_protocol[0], 0x22);
+}
+
+static void expect_attach(struct guest *g, uint8_t speed)
+{
+	struct usbredir_msg msg;
+
+	expect_endpoints(g);
+	msg = expect(g, USBREDIR_DEVICE_CONNECT);
+	assert_int_equal(msg.device_connect.speed, speed);
+	assert_int_equal(msg.device_connect.vendor_id, 0x1234);
+	assert_int_equal(msg.device_connect.product_id, 0x5678);
+	if (g->caps & USBREDIR_CAP_CONNECT_DEVICE_VERSION)
+		assert_int_equal(msg.device_connect.device_version_bcd, 0x0102);
+	expect_nothing(g);
+}
+
+/* --- Setting up, tearing down --------------------------------------------------------- */
+
+static void start_session(struct guest *g)
+{
+	redir_session_init(&g->session, &session_ops, g->loop, &g->pool,
+			   &g->registry, NULL, "test");
+}
+
+/* A session whose hello has been sent. */
+static void begin_silent(struct guest *g, bool with_device)
+{
+	memset(g, 0, offsetof(struct guest, session));
+	g->failed = g->detached = g->closed = 0;
+	g->caps = 0;
+	g->out = NULL;
+	g->out_len = g->out_at = 0;
+	/* Beyond 32 bits, where there is room for it. */
+	g->id = 0x1234567800000000;
+	g->seed = 1;
+	assert_int_equal(loop_create(&g->loop), 0);
+	bufpool_init(&g->pool);
+	registry_init(&g->registry);
+	if (with_device) {
+		g->fake = fake_device_new(g->loop, &g->pool);
+		registry_add(&g->registry, &g->fake->device);
+	}
+	start_session(g);
+}
+
+/* One whose device is attached; URBs stay with the device. */
+static void begin(struct guest *g, uint32_t caps)
+{
+	begin_silent(g, true);
+	expect(g, USBREDIR_HELLO);
+	g->fake->hold_urbs = true;
+	tell_hello(g, caps);
+	expect_endpoints(g);
+	expect(g, USBREDIR_DEVICE_CONNECT);
+	expect_nothing(g);
+}
+
+#define CAPS_ALL USBREDIR_CAPS_ALL
+
+static void free_guest(struct guest *g)
+{
+	assert_int_equal(g->closed, 1);
+	redir_session_fini(&g->session);
+	assert_int_equal(g->pool.lent, 0);
+	registry_fini(&g->registry);
+	bufpool_fini(&g->pool);
+	loop_destroy(g->loop);
+	free(g->out);
+}
+
+static void end(struct guest *g)
+{
+	redir_session_close(&g->session);
+	free_guest(g);
+}
+
+/* --- Requests of a guest --------------------------------------------------------------- */
+
+static uint64_t wire_id(const struct guest *g, uint64_t id)
+{
+	return g->caps & USBREDIR_CAP_64BITS_IDS ? id : (uint32_t)id;
+}
+
+static void ask(struct guest *g, struct usbredir_msg msg)
+{
+	msg.id = wire_id(g, ++g->id);
+	tell(g, &msg, NULL);
+}
+
+static void ask_bulk_in(struct guest *g, uint32_t len)
+{
+	ask(g, (struct usbredir_msg){
+		       .type = USBREDIR_BULK_PACKET,
+		       .transfer = { .endpoint = FAKE_IN, .length = len } });
+}
+
+static void ask_bulk_out(struct guest *g, const void *data, uint32_t len)
+{
+	struct usbredir_msg msg = {
+		.type = USBREDIR_BULK_PACKET,
+		.data_len = len,
+		.transfer = { .endpoint = FAKE_OUT, .length = len },
+	};
+
+	msg.id = wire_id(g, ++g->id);
+	tell(g, &msg, data);
+}
+
+static void ask_control_in(struct guest *g, uint16_t len)
+{
+	ask(g, (struct usbredir_msg){ .type = USBREDIR_CONTROL_PACKET,
+				      .control = { .endpoint = 0x80,
+						   .requesttype = 0x80,
+						   .request = 6,
+						   .value = 0x0100,
+						   .length = len } });
+}
+
+static void ask_reset(struct guest *g)
+{
+	ask(g, (struct usbredir_msg){ .type = USBREDIR_RESET });
+}
+
+static void ask_cancel(struct guest *g, uint64_t id)
+{
+	struct usbredir_msg msg = { .type = USBREDIR_CANCEL_DATA_PACKET,
+				    .id = wire_id(g, id) };
+
+	tell(g, &msg, NULL);
+}
+
+/* The answer to the last request, without data. */
+static void expect_transfer(struct guest *g, uint32_t type, uint8_t status)
+{
+	struct usbredir_msg msg = expect(g, type);
+
+	assert_int_equal(msg.id, wire_id(g, g->id));
+	assert_int_equal(msg.data_len, 0);
+	if (type == USBREDIR_CONTROL_PACKET)
+		assert_int_equal(msg.control.status, status);
+	else
+		assert_int_equal(msg.transfer.status, status);
+	expect_nothing(g);
+}
+
+static struct urb *taken(struct guest *g)
+{
+	struct urb *urb = fake_first(g->fake);
+
+	assert_non_null(urb);
+	return urb;
+}
+
+/* --- What is logged ------------------------------------------------------------------------ */
+
+static int log_fd, old_stderr;
+
+static void log_begin(void)
+{
+	log_fd = memfd_create("log", MFD_CLOEXEC);
+	old_stderr = dup(STDERR_FILENO);
+	assert_true(log_fd >= 0 && old_stderr >= 0);
+	dup2(log_fd, STDERR_FILENO);
+	log_level = LOG_LEVEL_INFO;
+}
+
+/* Number of lines since log_begin(); the text goes to out. */
+static unsigned int log_end(char *out, size_t size)
+{
+	ssize_t n = pread(log_fd, out, size - 1, 0);
+	unsigned int lines = 0;
+
+	log_level = LOG_LEVEL_ERR;
+	dup2(old_stderr, STDERR_FILENO);
+	close(old_stderr);
+	close(log_fd);
+	assert_true(n >= 0);
+	out[n] = '\0';
+	for (const char *p = out; *p; p++)
+		lines += *p == '\n';
+	return lines;
+}
+
+/* --- Hello ----------------------------------------------------------------------------------- */
+
+static void test_hello_first(void **state)
+{
+	const uint8_t *payload;
+	struct usbredir_msg msg;
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, true);
+	msg = expect_data(&g, USBREDIR_HELLO, &payload);
+	assert_int_equal(msg.id, 0);
+	assert_int_equal(msg.data_len, 4);
+	assert_int_equal(usbredir_decode_caps(span_of(payload, 4)), REDIR_CAPS);
+	assert_memory_equal(msg.hello.version, "ryll-bridge ", 12);
+	/* QEMU's xHCI needs these. */
+	assert_int_equal(REDIR_CAPS & 0x70, 0x70);
+	expect_nothing(&g);
+	/* Not before all of the peer's hello is there. */
+	tell_header(&g, USBREDIR_HELLO, 68);
+	feed_zeros(&g, 67);
+	expect_nothing(&g);
+	assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
+	feed_zeros(&g, 1);
+	expect_attach(&g, USBREDIR_SPEED_HIGH);
+	end(&g);
+}
+
+/* A guest of the first version: a hello without any capabilities. */
+static void test_hello_without_caps(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, true);
+	expect(&g, USBREDIR_HELLO);
+	tell_header(&g, USBREDIR_HELLO, 64);
+	feed_zeros(&g, 64);
+	expect_attach(&g, USBREDIR_SPEED_HIGH);
+	assert_int_equal(g.session.caps, 0);
+	end(&g);
+}
+
+static void test_hello_of_the_future(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, true);
+	expect(&g, USBREDIR_HELLO);
+	tell_header(&g, USBREDIR_HELLO, 64 + 8 * 4);
+	feed_zeros(&g, 64);
+	feed(&g, "\xff\xff\xff\xff", 4);
+	feed_zeros(&g, 7 * 4);
+	g.caps = REDIR_CAPS;
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
+	end(&g);
+}
+
+static void expect_failure(uint32_t type, uint32_t length)
+{
+	struct guest g;
+
+	begin_silent(&g, true);
+	expect(&g, USBREDIR_HELLO);
+	tell_header(&g, type, length);
+	assert_int_equal(g.failed, 1);
+	/* Nothing is looked at any more. */
+	feed_zeros(&g, 1000);
+	assert_int_equal(g.failed, 1);
+	assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
+	expect_nothing(&g);
+	end(&g);
+}
+
+static void test_no_hello(void **state)
+{
+	(void)state;
+	expect_failure(USBREDIR_RESET, 0);
+	expect_failure(0x20544547, 0x5448202f); /* "GET / HT" */
+	expect_failure(0x444552, 0);		/* "RED" */
+}
+
+static void test_malformed_hello(void **state)
+{
+	(void)state;
+	expect_failure(USBREDIR_HELLO, 63);
+	expect_failure(USBREDIR_HELLO, 66); /* half a word */
+	expect_failure(USBREDIR_HELLO, 64 + 65 * 4);
+	expect_failure(USBREDIR_HELLO, UINT32_MAX);
+}
+
+static void test_second_hello(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	tell_header(&g, USBREDIR_HELLO, 64);
+	feed_zeros(&g, 64);
+	expect_nothing(&g);
+	assert_int_equal(g.failed, 0);
+	assert_int_equal(g.session.caps, REDIR_CAPS);
+	ask_bulk_in(&g, 10);
+	fake_complete(g.fake, taken(&g), 0, 10);
+	expect(&g, USBREDIR_BULK_PACKET);
+	end(&g);
+}
+
+static void test_speed_by_caps(void **state)
+{
+	static const uint32_t needed[] = {
+		USBREDIR_CAP_EP_INFO_MAX_PACKET_SIZE,
+		USBREDIR_CAP_64BITS_IDS,
+		USBREDIR_CAP_32BITS_BULK_LENGTH,
+	};
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, true);
+	expect(&g, USBREDIR_HELLO);
+	tell_hello(&g, CAPS_ALL);
+	assert_int_equal(g.fake->speed, USB_SPEED_SUPER);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
+	end(&g);
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+		begin_silent(&g, true);
+		expect(&g, USBREDIR_HELLO);
+		tell_hello(&g, CAPS_ALL & ~needed[i]);
+		assert_int_equal(g.fake->speed, USB_SPEED_HIGH);
+		expect_attach(&g, USBREDIR_SPEED_HIGH);
+		end(&g);
+	}
+}
+
+/* --- Requests that change the device ------------------------------------------------------------ */
+
+static void ask_configuration(struct guest *g, uint8_t value)
+{
+	ask(g, (struct usbredir_msg){ .type = USBREDIR_SET_CONFIGURATION,
+				      .configuration.configuration = value });
+}
+
+static void expect_configuration(struct guest *g, uint8_t status, uint8_t value)
+{
+	struct usbredir_msg msg = expect(g, USBREDIR_CONFIGURATION_STATUS);
+
+	assert_int_equal(msg.id, wire_id(g, g->id));
+	assert_int_equal(msg.configuration.status, status);
+	assert_int_equal(msg.configuration.configuration, value);
+	expect_nothing(g);
+}
+
+static void test_configuration(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask_configuration(&g, 1);
+	expect_endpoints(&g);
+	expect_configuration(&g, USBREDIR_SUCCESS, 1);
+	ask(&g, (struct usbredir_msg){ .type = USBREDIR_GET_CONFIGURATION });
+	expect_configuration(&g, USBREDIR_SUCCESS, 1);
+	/* Nothing has changed when it fails. */
+	g.fake->admin_status = -EINVAL;
+	ask_configuration(&g, 9);
+	expect_configuration(&g, USBREDIR_INVAL, 9);
+	end(&g);
+}
+
+static void expect_alt(struct guest *g, uint8_t status, uint8_t interface,
+		       uint8_t alt)
+{
+	struct usbredir_msg msg = expect(g, USBREDIR_ALT_SETTING_STATUS);
+
+	assert_int_equal(msg.id, wire_id(g, g->id));
+	assert_int_equal(msg.alt_setting.status, status);
+	assert_int_equal(msg.alt_setting.interface, interface);
+	assert_int_equal(msg.alt_setting.alt, alt);
+	expect_nothing(g);
+}
+
+static void test_alt_setting(void **state)
+{
+	struct usbredir_msg set = { .type = USBREDIR_SET_ALT_SETTING,
+				    .alt_setting = { .interface = 1,
+						     .alt = 2 } };
+	struct usbredir_msg get = { .type = USBREDIR_GET_ALT_SETTING,
+				    .alt_setting.interface = 1 };
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask(&g, set);
+	expect_endpoints(&g);
+	expect_alt(&g, USBREDIR_SUCCESS, 1, 2);
+	ask(&g, get);
+	expect_alt(&g, USBREDIR_SUCCESS, 1, 0);
+	g.fake->admin_status = -EPIPE;
+	ask(&g, set);
+	expect_alt(&g, USBREDIR_STALL, 1, 2);
+	end(&g);
+}
+
+/* Raw control requests that are admin requests in disguise. */
+static void test_control_becomes_admin(void **state)
+{
+	struct usbredir_msg msg = { .type = USBREDIR_CONTROL_PACKET,
+				    .control = { .request = 9, .value = 1 } };
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask(&g, msg); /* SET_CONFIGURATION */
+	expect_endpoints(&g);
+	expect_transfer(&g, USBREDIR_CONTROL_PACKET, USBREDIR_SUCCESS);
+	msg.control = (struct usbredir_control){ .requesttype = 2,
+						 .request = 1,
+						 .index = FAKE_IN };
+	ask(&g, msg); /* CLEAR_FEATURE(ENDPOINT_HALT) */
+	expect_transfer(&g, USBREDIR_CONTROL_PACKET, USBREDIR_SUCCESS);
+	assert_null(fake_first(g.fake));
+	end(&g);
+}
+
+static void test_reset(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask_reset(&g);
+	ask_reset(&g);
+	expect_nothing(&g);
+	assert_int_equal(g.fake->resets, 2);
+	/* The only way to tell that it failed. */
+	g.fake->admin_status = -EIO;
+	ask_reset(&g);
+	expect(&g, USBREDIR_DEVICE_DISCONNECT);
+	expect_nothing(&g);
+	end(&g);
+}
+
+/* --- Transfers ------------------------------------------------------------------------------------ */
+
+static void test_control_in(void **state)
+{
+	const uint8_t *payload;
+	struct usbredir_msg msg;
+	struct urb *urb;
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask_control_in(&g, 64);
+	urb = taken(&g);
+	assert_int_equal(urb->type, USB_CONTROL);
+	assert_int_equal(urb->setup.value, 0x0100);
+	assert_int_equal(urb->setup.length, 64);
+	expect_nothing(&g);
+	fake_complete(g.fake, urb, 0, 18);
+	msg = expect_data(&g, USBREDIR_CONTROL_PACKET, &payload);
+	assert_int_equal(msg.id, g.id);
+	assert_int_equal(msg.control.endpoint, 0x80);
+	assert_int_equal(msg.control.requesttype, 0x80);
+	assert_int_equal(msg.control.request, 6);
+	assert_int_equal(msg.control.value, 0x0100);
+	assert_int_equal(msg.control.length, 18);
+	assert_int_equal(msg.data_len, 18);
+	assert_int_equal(payload[17], 17);
+	expect_nothing(&g);
+	end(&g);
+}
+
+static void test_control_out(void **state)
+{
+	struct usbredir_msg msg = {
+		.type = USBREDIR_CONTROL_PACKET,
+		.data_len = 6,
+		.control = { .requesttype = 0x40, .request = 7, .length = 6 },
+	};
+	struct urb *urb;
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	msg.id = ++g.id;
+	tell(&g, &msg, "abcdef");
+	urb = taken(&g);
+	assert_memory_equal(urb->buf->data + urb->off, "abcdef", 6);
+	fake_complete(g.fake, urb, 0, 6);
+	msg = expect(&g, USBREDIR_CONTROL_PACKET);
+	assert_int_equal(msg.control.length, 6);
+	assert_int_equal(msg.data_len, 0);
+	expect_nothing(&g);
+	end(&g);
+}
+
+/* Lengths around the bound of staging and around 16 bits. */
+static void test_bulk_in(void **state)
+{
+	static const uint32_t lengths[] = { 0, 1, 4096, 65535, 65536, 1 << 20 };
+	const uint8_t *payload;
+	struct usbredir_msg msg;
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		ask_bulk_in(&g, lengths[i]);
+		assert_int_equal(taken(&g)->len, lengths[i]);
+		fake_complete(g.fake, taken(&g), 0, lengths[i]);
+		msg = expect_data(&g, USBREDIR_BULK_PACKET, &payload);
+		assert_int_equal(msg.id, g.id);
+		assert_int_equal(msg.transfer.endpoint, FAKE_IN);
+		assert_int_equal(msg.transfer.status, USBREDIR_SUCCESS);
+		assert_int_equal(msg.transfer.length, lengths[i]);
+		assert_int_equal(msg.data_len, lengths[i]);
+		if (lengths[i])
+			assert_int_equal(payload[lengths[i] - 1],
+					 (lengths[i] - 1) & 0xff);
+	}
+	expect_nothing(&g);
+	end(&g);
+}
+
+static void test_bulk_out(void **state)
+{
+	static const uint32_t lengths[] = { 0,	   1,	  4095,	 4096,
+					    20000, 65535, 65536, 200001 };
+	static uint8_t data[200001];
+	struct usbredir_msg msg;
+	struct guest g;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 11 + (i >> 8));
+	begin(&g, CAPS_ALL);
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		struct urb *urb;
+
+		ask_bulk_out(&g, data, lengths[i]);
+		urb = taken(&g);
+		assert_int_equal(urb->len, lengths[i]);
+		if (urb->len)
+			assert_memory_equal(urb->buf->data + urb->off, data,
+					    urb->len);
+		fake_complete(g.fake, urb, 0, lengths[i]);
+		msg = expect(&g, USBREDIR_BULK_PACKET);
+		assert_int_equal(msg.id, g.id);
+		assert_int_equal(msg.transfer.endpoint, FAKE_OUT);
+		assert_int_equal(msg.transfer.length, lengths[i]);
+		assert_int_equal(msg.data_len, 0);
+	}
+	expect_nothing(&g);
+	end(&g);
+}
+
+/* 32-bit ids, 16-bit lengths. */
+static void test_bulk_without_caps(void **state)
+{
+	struct usbredir_msg msg;
+	struct guest g;
+
+	(void)state;
+	begin(&g, 0);
+	ask_bulk_in(&g, 65535);
+	fake_complete(g.fake, taken(&g), 0, 65535);
+	msg = expect(&g, USBREDIR_BULK_PACKET);
+	assert_int_equal(msg.id, (uint32_t)g.id);
+	assert_int_equal(msg.data_len, 65535);
+	end(&g);
+}
+
+static void test_answers_in_any_order(void **state)
+{
+	struct usbredir_msg msg;
+	struct urb *first, *second;
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask_bulk_in(&g, 1);
+	first = taken(&g);
+	ask_bulk_in(&g, 2);
+	second = list_entry(first->backend_node.next, struct urb, backend_node);
+	fake_complete(g.fake, second, 0, 2);
+	msg = expect(&g, USBREDIR_BULK_PACKET);
+	assert_int_equal(msg.id, g.id);
+	fake_complete(g.fake, first, 0, 1);
+	msg = expect(&g, USBREDIR_BULK_PACKET);
+	assert_int_equal(msg.id, g.id - 1);
+	end(&g);
+}
+
+static void test_statuses(void **state)
+{
+	static const struct {
+		int error;
+		enum usbredir_status status;
+	} cases[] = {
+		{ -EPIPE, USBREDIR_STALL },
+		{ -ECANCELED, USBREDIR_CANCELLED },
+		{ -EINVAL, USBREDIR_INVAL },
+		{ -ETIMEDOUT, USBREDIR_TIMEOUT },
+		{ -EOVERFLOW, USBREDIR_BABBLE },
+		{ -EIO, USBREDIR_IOERROR },
+		{ -ESHUTDOWN, USBREDIR_IOERROR },
+		{ -ENOMEM, USBREDIR_IOERROR },
+	};
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		ask_bulk_in(&g, 100);
+		fake_complete(g.fake, taken(&g), cases[i].error, 0);
+		expect_transfer(&g, USBREDIR_BULK_PACKET, cases[i].status);
+		ask_control_in(&g, 100);
+		fake_complete(g.fake, taken(&g), cases[i].error, 0);
+		expect_transfer(&g, USBREDIR_CONTROL_PACKET, cases[i].status);
+	}
+	end(&g);
+}
+
+static void test_no_such_endpoint(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask(&g, (struct usbredir_msg){
+			.type = USBREDIR_BULK_PACKET,
+			.transfer = { .endpoint = 0x8f, .length = 5 } });
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_INVAL);
+	ask(&g, (struct usbredir_msg){ .type = USBREDIR_BULK_PACKET,
+				       .transfer = { .endpoint = FAKE_IN,
+						     .length = 5,
+						     .stream_id = 3 } });
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_INVAL);
+	g.fake->submit_error = -ENOMEM;
+	ask_bulk_in(&g, 5);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_IOERROR);
+	end(&g);
+}
+
+/* Nothing is attached: what asks for data hears ioerror. */
+static void test_no_device(void **state)
+{
+	static const uint8_t data[10000];
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, false);
+	expect(&g, USBREDIR_HELLO);
+	tell_hello(&g, CAPS_ALL);
+	expect_nothing(&g);
+	ask_bulk_in(&g, 100);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_IOERROR);
+	ask_bulk_out(&g, data, sizeof(data));
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_IOERROR);
+	ask_control_in(&g, 18);
+	expect_transfer(&g, USBREDIR_CONTROL_PACKET, USBREDIR_IOERROR);
+	ask_configuration(&g, 1);
+	expect_configuration(&g, USBREDIR_IOERROR, 1);
+	ask_reset(&g);
+	ask_cancel(&g, 77);
+	expect_nothing(&g);
+	end(&g);
+}
+
+/* --- Endpoints that no device of ours has --------------------------------------------------------- */
+
+static void test_interrupt(void **state)
+{
+	struct usbredir_msg msg;
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask(&g, (struct usbredir_msg){ .type = USBREDIR_INTERRUPT_PACKET,
+				       .transfer.endpoint = 0x83 });
+	expect_transfer(&g, USBREDIR_INTERRUPT_PACKET, USBREDIR_STALL);
+	ask(&g,
+	    (struct usbredir_msg){ .type = USBREDIR_START_INTERRUPT_RECEIVING,
+				   .interrupt_receiving.endpoint = 0x83 });
+	msg = expect(&g, USBREDIR_INTERRUPT_RECEIVING_STATUS);
+	assert_int_equal(msg.id, g.id);
+	assert_int_equal(msg.interrupt_receiving.status, USBREDIR_STALL);
+	assert_int_equal(msg.interrupt_receiving.endpoint, 0x83);
+	expect_nothing(&g);
+	end(&g);
+}
+
+static void test_iso(void **state)
+{
+	struct usbredir_msg msg;
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask(&g, (struct usbredir_msg){ .type = USBREDIR_START_ISO_STREAM,
+				       .iso_stream = { .endpoint = 0x84,
+						       .pkts_per_urb = 8,
+						       .no_urbs = 2 } });
+	msg = expect(&g, USBREDIR_ISO_STREAM_STATUS);
+	assert_int_equal(msg.id, g.id);
+	assert_int_equal(msg.iso_stream.status, USBREDIR_INVAL);
+	assert_int_equal(msg.iso_stream.endpoint, 0x84);
+	/* Packets of a stream are never answered. */
+	msg = (struct usbredir_msg){ .type = USBREDIR_ISO_PACKET,
+				     .data_len = 3,
+				     .transfer = { .endpoint = 4,
+						   .length = 3 } };
+	tell(&g, &msg, "iso");
+	expect_nothing(&g);
+	end(&g);
+}
+
+/* We do not offer bulk streams and bulk receiving. */
+static void test_not_offered(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	tell_header(&g, USBREDIR_ALLOC_BULK_STREAMS, 8);
+	feed_zeros(&g, 8);
+	tell_header(&g, USBREDIR_START_BULK_RECEIVING, 10);
+	feed_zeros(&g, 10);
+	expect_nothing(&g);
+	assert_int_equal(g.session.skipped, 2);
+	assert_int_equal(g.failed, 0);
+	end(&g);
+}
+
+/* --- Cancel ----------------------------------------------------------------------------------------- */
+
+static void expect_cancelled(struct guest *g, uint64_t id)
+{
+	struct usbredir_msg msg = expect(g, USBREDIR_BULK_PACKET);
+
+	assert_int_equal(msg.id, wire_id(g, id));
+	assert_int_equal(msg.transfer.status, USBREDIR_CANCELLED);
+	assert_int_equal(msg.transfer.endpoint, FAKE_IN);
+	assert_int_equal(msg.transfer.length, 0);
+	expect_nothing(g);
+}
+
+static void test_cancel(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask_bulk_in(&g, 512);
+	ask_cancel(&g, g.id);
+	expect_cancelled(&g, g.id);
+	assert_null(fake_first(g.fake));
+	ask_cancel(&g, g.id); /* again: it is gone */
+	ask_cancel(&g, 12345);
+	expect_nothing(&g);
+	end(&g);
+}
+
+/* The device is slow: the guest has its answer, and reuses the id. */
+static void test_cancel_then_late_completion(void **state)
+{
+	struct usbredir_msg msg;
+	struct urb *old;
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	g.fake->hold_cancel = true;
+	ask_bulk_in(&g, 512);
+	old = taken(&g);
+	ask_cancel(&g, g.id);
+	expect_cancelled(&g, g.id);
+	g.id--;
+	ask_bulk_in(&g, 4);
+	fake_complete(g.fake, old, 0, 512);
+	expect_nothing(&g);
+	fake_complete(g.fake, taken(&g), 0, 4);
+	msg = expect(&g, USBREDIR_BULK_PACKET);
+	assert_int_equal(msg.id, g.id);
+	assert_int_equal(msg.data_len, 4);
+	expect_nothing(&g);
+	end(&g);
+}
+
+static void test_cancel_after_answer(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask_bulk_in(&g, 1);
+	fake_complete(g.fake, taken(&g), 0, 1);
+	expect(&g, USBREDIR_BULK_PACKET);
+	ask_cancel(&g, g.id);
+	expect_nothing(&g);
+	end(&g);
+}
+
+/* --- The device leaves -------------------------------------------------------------------------------- */
+
+static void tell_ack(struct guest *g)
+{
+	ask(g, (struct usbredir_msg){ .type = USBREDIR_DEVICE_DISCONNECT_ACK });
+}
+
+static void test_device_leaves(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	usb_leave(&g.fake->device);
+	expect(&g, USBREDIR_DEVICE_DISCONNECT);
+	expect_nothing(&g);
+	assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
+	assert_int_equal(g.detached, 0);
+	/* What the guest asked before it knew. */
+	ask_bulk_in(&g, 10);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_IOERROR);
+	tell_ack(&g);
+	assert_int_equal(g.detached, 1);
+	tell_ack(&g);
+	assert_int_equal(g.detached, 1);
+	end(&g);
+}
+
+/* The peer lacks the capability: there is no ack to wait for. */
+static void test_device_leaves_without_ack(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL & ~USBREDIR_CAP_DEVICE_DISCONNECT_ACK);
+	usb_leave(&g.fake->device);
+	expect(&g, USBREDIR_DEVICE_DISCONNECT);
+	assert_int_equal(g.detached, 1);
+	end(&g);
+}
+
+/* Nothing about a device follows its device_disconnect. */
+static void test_device_leaves_busy(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask_bulk_in(&g, 512);
+	ask_control_in(&g, 18);
+	g.fake->hold_admin = true;
+	ask_configuration(&g, 1);
+	g.fake->hold_close = true;
+	usb_leave(&g.fake->device);
+	expect(&g, USBREDIR_DEVICE_DISCONNECT);
+	fake_complete_all(g.fake, -ESHUTDOWN);
+	usb_admin_complete(g.fake->admin, 0);
+	expect_nothing(&g);
+	tell_ack(&g);
+	assert_int_equal(g.detached, 0); /* it is not closed yet */
+	usb_closed(&g.fake->device);
+	assert_int_equal(g.detached, 1);
+	end(&g);
+}
+
+static void test_guest_goes_first(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask(&g, (struct usbredir_msg){ .type = USBREDIR_DEVICE_DISCONNECT });
+	expect(&g, USBREDIR_DEVICE_DISCONNECT);
+	assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
+	tell_ack(&g);
+	assert_int_equal(g.detached, 1);
+	assert_int_equal(g.failed, 0);
+	end(&g);
+}
+
+static void test_detach_while_opening(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, true);
+	expect(&g, USBREDIR_HELLO);
+	g.fake->hold_open = true;
+	tell_hello(&g, CAPS_ALL);
+	redir_session_detach(&g.session);
+	assert_int_equal(g.detached, 0);
+	usb_opened(&g.fake->device, 0);
+	assert_int_equal(g.detached, 1);
+	expect_nothing(&g); /* the guest never heard of it */
+	assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
+	end(&g);
+}
+
+static void test_detach_while_waiting(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, false);
+	expect(&g, USBREDIR_HELLO);
+	tell_hello(&g, CAPS_ALL);
+	redir_session_detach(&g.session);
+	assert_int_equal(g.detached, 1);
+	expect_nothing(&g);
+	end(&g);
+}
+
+static void test_open_fails(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, true);
+	expect(&g, USBREDIR_HELLO);
+	g.fake->open_status = -EIO;
+	tell_hello(&g, CAPS_ALL);
+	expect_nothing(&g);
+	ask_bulk_in(&g, 10);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_IOERROR);
+	end(&g);
+}
+
+/* Two guests, one device: the second has it when the first is gone. */
+static void test_waits_its_turn(void **state)
+{
+	struct guest first, second;
+
+	(void)state;
+	begin(&first, CAPS_ALL);
+	begin_silent(&second, false);
+	second.session.registry = &first.registry;
+	expect(&second, USBREDIR_HELLO);
+	tell_hello(&second, CAPS_ALL);
+	expect_nothing(&second);
+	redir_session_close(&first.session);
+	expect_attach(&second, USBREDIR_SPEED_SUPER);
+	redir_session_close(&second.session);
+	free_guest(&second);
+	assert_int_equal(first.fake->device.state, USB_DEVICE_FREE);
+	free_guest(&first);
+}
+
+/* --- Filters -------------------------------------------------------------------------------------------- */
+
+static void tell_filter(struct guest *g, const char *text, uint32_t len)
+{
+	struct usbredir_msg msg = { .type = USBREDIR_FILTER_FILTER,
+				    .data_len = len };
+
+	msg.id = ++g->id;
+	tell(g, &msg, text);
+}
+
+static void test_filter(void **state)
+{
+	static const char rules[] = "0x08,-1,-1,-1,1|-1,-1,-1,-1,0";
+	char log[2000];
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	log_begin();
+	tell_filter(&g, rules, sizeof(rules));
+	assert_int_equal(log_end(log, sizeof(log)), 1);
+	assert_non_null(strstr(log, rules));
+	/* What is none is not repeated to the user. */
+	log_begin();
+	tell_filter(&g, "\x1b[2J", 5);
+	tell_filter(&g, rules, sizeof(rules) - 1); /* not terminated */
+	assert_int_equal(log_end(log, sizeof(log)), 2);
+	assert_null(strstr(log, "2J"));
+	expect_nothing(&g);
+	assert_int_equal(g.failed, 0);
+	end(&g);
+}
+
+static void test_filter_reject(void **state)
+{
+	char log[2000];
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	log_begin();
+	ask(&g, (struct usbredir_msg){ .type = USBREDIR_FILTER_REJECT });
+	log_end(log, sizeof(log));
+	assert_non_null(strstr(log, "rejects fake device"));
+	assert_non_null(strstr(log, "1234:5678"));
+	/* The guest has not attached it: nothing to disconnect. */
+	expect_nothing(&g);
+	assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
+	assert_int_equal(g.detached, 1);
+	ask(&g, (struct usbredir_msg){ .type = USBREDIR_FILTER_REJECT });
+	ask_bulk_in(&g, 10);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_IOERROR);
+	end(&g);
+}
+
+/* --- What is not understood ------------------------------------------------------------------------------- */
+
+static void test_unknown_types(void **state)
+{
+	static const uint32_t types[] = { 28, 99, 105, 0x7fffffff };
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		tell_header(&g, types[i], 0);
+		tell_header(&g, types[i], 70001);
+		feed_zeros(&g, 70001);
+	}
+	assert_int_equal(g.session.skipped, 2 * ARRAY_SIZE(types));
+	/* Packets that only hosts send count as well. */
+	tell_header(&g, USBREDIR_EP_INFO, 160);
+	feed_zeros(&g, 160);
+	assert_int_equal(g.session.skipped, 2 * ARRAY_SIZE(types) + 1);
+	expect_nothing(&g);
+	ask_bulk_in(&g, 1);
+	fake_complete(g.fake, taken(&g), 0, 1);
+	expect(&g, USBREDIR_BULK_PACKET);
+	end(&g);
+}
+
+/* Data without a length, a length without data, data against the direction. */
+static void test_malformed_transfers(void **state)
+{
+	static const struct usbredir_msg wrong[] = {
+		{ .type = USBREDIR_BULK_PACKET,
+		  .data_len = 5,
+		  .transfer = { .endpoint = FAKE_OUT, .length = 4 } },
+		{ .type = USBREDIR_BULK_PACKET,
+		  .transfer = { .endpoint = FAKE_OUT, .length = 4 } },
+		{ .type = USBREDIR_BULK_PACKET,
+		  .data_len = 4,
+		  .transfer = { .endpoint = FAKE_IN, .length = 4 } },
+		{ .type = USBREDIR_CONTROL_PACKET,
+		  .data_len = 4,
+		  .control = { .endpoint = 0x80, .length = 4 } },
+		{ .type = USBREDIR_BULK_PACKET,
+		  .transfer = { .endpoint = 0x91 } },
+	};
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		tell(&g, &wrong[i], "12345");
+	assert_int_equal(g.session.skipped, ARRAY_SIZE(wrong));
+	assert_null(fake_first(g.fake));
+	expect_nothing(&g);
+	assert_int_equal(g.failed, 0);
+	end(&g);
+}
+
+static void test_impossible_length(void **state)
+{
+	static const uint32_t lengths[] = { UINT32_MAX,
+					    USBREDIR_MAX_LENGTH + 1 };
+	struct guest g;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		begin(&g, CAPS_ALL);
+		tell_header(&g, USBREDIR_BULK_PACKET, lengths[i]);
+		assert_int_equal(g.failed, 1);
+		assert_int_equal(g.pool.lent, 0);
+		end(&g);
+	}
+}
+
+/* --- Quotas -------------------------------------------------------------------------------------------------- */
+
+static void test_quota_of_a_transfer(void **state)
+{
+	struct usbredir_msg msg = {
+		.type = USBREDIR_BULK_PACKET,
+		.data_len = USB_MAX_URB_BYTES + 1,
+		.transfer = { .endpoint = FAKE_OUT,
+			      .length = USB_MAX_URB_BYTES + 1 },
+	};
+	uint8_t head[USBREDIR_MAX_HEAD];
+	enum chunking was = chunking;
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask_bulk_in(&g, USB_MAX_URB_BYTES + 1);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_INVAL);
+	msg.id = ++g.id;
+	feed(&g, head, usbredir_encode(&msg, g.caps, head));
+	/* Refused before there is memory for it. */
+	assert_int_equal(g.pool.lent, 0);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_INVAL);
+	chunking = CHUNK_ALL; /* 16 MiB byte by byte prove nothing more */
+	feed_zeros(&g, msg.data_len);
+	chunking = was;
+	ask_bulk_in(&g, 1);
+	fake_complete(g.fake, taken(&g), 0, 1);
+	expect(&g, USBREDIR_BULK_PACKET);
+	end(&g);
+}
+
+static void test_quota_of_urbs(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	for (unsigned int i = 0; i < USB_MAX_INFLIGHT_URBS; i++)
+		ask_bulk_in(&g, 1);
+	expect_nothing(&g);
+	ask_bulk_in(&g, 1);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_IOERROR);
+	ask_control_in(&g, 1);
+	expect_transfer(&g, USBREDIR_CONTROL_PACKET, USBREDIR_IOERROR);
+	end(&g);
+}
+
+static void test_quota_of_bytes(void **state)
+{
+	static const uint8_t data[100];
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	ask_bulk_in(&g, USB_MAX_URB_BYTES);
+	ask_bulk_in(&g, USB_MAX_URB_BYTES);
+	expect_nothing(&g);
+	ask_bulk_out(&g, data, sizeof(data));
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_IOERROR);
+	assert_int_equal(g.pool.lent, 0);
+	end(&g);
+}
+
+/* --- The end --------------------------------------------------------------------------------------------------- */
+
+static void test_close_before_hello(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, true);
+	end(&g);
+}
+
+static void test_close_while_opening(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, true);
+	g.fake->hold_open = true;
+	tell_hello(&g, CAPS_ALL);
+	redir_session_close(&g.session);
+	assert_int_equal(g.closed, 0);
+	usb_opened(&g.fake->device, 0);
+	free_guest(&g);
+}
+
+static void test_close_while_opening_fails(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, true);
+	g.fake->hold_open = true;
+	tell_hello(&g, CAPS_ALL);
+	redir_session_close(&g.session);
+	usb_opened(&g.fake->device, -EIO);
+	free_guest(&g);
+}
+
+/* closed only when the last URB has come back and the device is gone. */
+static void test_close_with_urbs(void **state)
+{
+	static const uint8_t data[5000];
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	g.fake->hold_close = g.fake->hold_cancel = true;
+	ask_bulk_in(&g, 100);
+	ask_bulk_out(&g, data, sizeof(data));
+	ask_bulk_in(&g, 100);
+	ask_cancel(&g, g.id);
+	expect_cancelled(&g, g.id);
+	redir_session_close(&g.session);
+	assert_int_equal(g.closed, 0);
+	fake_complete(g.fake, taken(&g), 0, 100);
+	assert_int_equal(g.closed, 0);
+	fake_complete_all(g.fake, -ESHUTDOWN);
+	assert_int_equal(g.closed, 0);
+	expect_nothing(&g);
+	usb_closed(&g.fake->device);
+	free_guest(&g);
+}
+
+static void test_close_with_admin(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	g.fake->hold_admin = g.fake->hold_close = true;
+	ask_configuration(&g, 1);
+	redir_session_close(&g.session);
+	assert_int_equal(g.closed, 0);
+	usb_admin_complete(g.fake->admin, 0);
+	assert_int_equal(g.closed, 0);
+	expect_nothing(&g);
+	usb_closed(&g.fake->device);
+	free_guest(&g);
+}
+
+/* In the middle of a payload that goes straight into its buffer. */
+static void test_close_in_payload(void **state)
+{
+	struct usbredir_msg msg = {
+		.type = USBREDIR_BULK_PACKET,
+		.data_len = 100000,
+		.transfer = { .endpoint = FAKE_OUT, .length = 100000 },
+	};
+	uint8_t head[USBREDIR_MAX_HEAD];
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	feed(&g, head, usbredir_encode(&msg, g.caps, head));
+	feed_zeros(&g, 50000);
+	redir_session_close(&g.session);
+	assert_int_equal(g.closed, 1);
+	/* Something may be on its way into it. */
+	assert_int_not_equal(g.pool.lent, 0);
+	free_guest(&g);
+}
+
+static void test_close_while_detaching(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	g.fake->hold_close = true;
+	usb_leave(&g.fake->device);
+	expect(&g, USBREDIR_DEVICE_DISCONNECT);
+	redir_session_close(&g.session);
+	redir_session_close(&g.session);
+	assert_int_equal(g.closed, 0);
+	usb_closed(&g.fake->device);
+	assert_int_equal(g.detached, 0); /* nobody waits for that now */
+	free_guest(&g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hello_first),
+		cmocka_unit_test(test_hello_without_caps),
+		cmocka_unit_test(test_hello_of_the_future),
+		cmocka_unit_test(test_no_hello),
+		cmocka_unit_test(test_malformed_hello),
+		cmocka_unit_test(test_second_hello),
+		cmocka_unit_test(test_speed_by_caps),
+		cmocka_unit_test(test_configuration),
+		cmocka_unit_test(test_alt_setting),
+		cmocka_unit_test(test_control_becomes_admin),
+		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_control_in),
+		cmocka_unit_test(test_control_out),
+		cmocka_unit_test(test_bulk_in),
+		cmocka_unit_test(test_bulk_out),
+		cmocka_unit_test(test_bulk_without_caps),
+		cmocka_unit_test(test_answers_in_any_order),
+		cmocka_unit_test(test_statuses),
+		cmocka_unit_test(test_no_such_endpoint),
+		cmocka_unit_test(test_no_device),
+		cmocka_unit_test(test_interrupt),
+		cmocka_unit_test(test_iso),
+		cmocka_unit_test(test_not_offered),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_cancel_then_late_completion),
+		cmocka_unit_test(test_cancel_after_answer),
+		cmocka_unit_test(test_device_leaves),
+		cmocka_unit_test(test_device_leaves_without_ack),
+		cmocka_unit_test(test_device_leaves_busy),
+		cmocka_unit_test(test_guest_goes_first),
+		cmocka_unit_test(test_detach_while_opening),
+		cmocka_unit_test(test_detach_while_waiting),
+		cmocka_unit_test(test_open_fails),
+		cmocka_unit_test(test_waits_its_turn),
+		cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_filter_reject),
+		cmocka_unit_test(test_unknown_types),
+		cmocka_unit_test(test_malformed_transfers),
+		cmocka_unit_test(test_impossible_length),
+		cmocka_unit_test(test_quota_of_a_transfer),
+		cmocka_unit_test(test_quota_of_urbs),
+		cmocka_unit_test(test_quota_of_bytes),
+		cmocka_unit_test(test_close_before_hello),
+		cmocka_unit_test(test_close_while_opening),
+		cmocka_unit_test(test_close_while_opening_fails),
+		cmocka_unit_test(test_close_with_urbs),
+		cmocka_unit_test(test_close_with_admin),
+		cmocka_unit_test(test_close_in_payload),
+		cmocka_unit_test(test_close_while_detaching),
+	};
+	static const char *const names[] = {
+		[CHUNK_ALL] = "bytes at once",
+		[CHUNK_ONE] = "byte by byte",
+		[CHUNK_RANDOM] = "random pieces",
+	};
+	int failed = 0;
+
+	/* What a guest gets wrong is logged; it is expected here. */
+	log_level = LOG_LEVEL_ERR;
+	for (chunking = CHUNK_ALL; chunking <= CHUNK_RANDOM; chunking++)
+		failed += cmocka_run_group_tests_name(names[chunking], tests,
+						      NULL, NULL);
+	return failed;
+}
