@@ -903,9 +903,18 @@ static void test_interrupt(void **state)
 
 	(void)state;
 	begin(&g, CAPS_ALL);
-	ask(&g, (struct usbredir_msg){ .type = USBREDIR_INTERRUPT_PACKET,
-				       .transfer.endpoint = 0x83 });
+	msg = (struct usbredir_msg){ .type = USBREDIR_INTERRUPT_PACKET,
+				     .id = ++g.id,
+				     .data_len = 3,
+				     .transfer = { .endpoint = 3,
+						   .length = 3 } };
+	tell(&g, &msg, "int");
 	expect_transfer(&g, USBREDIR_INTERRUPT_PACKET, USBREDIR_STALL);
+	/* A guest does not send IN: packets of that kind only go its way. */
+	msg = (struct usbredir_msg){ .type = USBREDIR_INTERRUPT_PACKET,
+				     .transfer.endpoint = 0x83 };
+	tell(&g, &msg, NULL);
+	expect_nothing(&g);
 	ask(&g,
 	    (struct usbredir_msg){ .type = USBREDIR_START_INTERRUPT_RECEIVING,
 				   .interrupt_receiving.endpoint = 0x83 });
