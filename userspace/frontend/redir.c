@@ -7,9 +7,7 @@
 #include <string.h>
 
 #include "core/outq.h"
-
-/* A payload of which less is missing goes through staging with the rest. */
-#define DIRECT_MIN 4096
+#include "frontend/redir_describe.h"
 
 struct redir_urb {
 	struct urb urb;
@@ -26,28 +24,6 @@ struct redir_admin {
 	struct usbredir_msg request;
 };
 
-static enum usbredir_status status_of(int error)
-{
-	switch (error) {
-	case 0:
-		return USBREDIR_SUCCESS;
-	case -ECANCELED:
-		return USBREDIR_CANCELLED;
-	case -EPIPE:
-		return USBREDIR_STALL;
-	case -ETIMEDOUT:
-		return USBREDIR_TIMEOUT;
-	case -EOVERFLOW:
-		return USBREDIR_BABBLE;
-	case -EINVAL:
-	case -ENOENT:
-	case -EMSGSIZE:
-		return USBREDIR_INVAL;
-	default:
-		return USBREDIR_IOERROR;
-	}
-}
-
 static void fail(struct redir_session *s, const char *why)
 {
 	if (s->failed)
@@ -55,6 +31,7 @@ static void fail(struct redir_session *s, const char *why)
 	log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
 		    "%s: %s; closing the connection", s->peer, why);
 	s->failed = true;
+	redir_parser_stop(&s->parser);
 	s->ops->failed(s);
 }
 
@@ -112,62 +89,22 @@ static void send_hello(struct redir_session *s)
 	s->ops->send(s, NULL, 0, buf, 0, (uint32_t)w.len);
 }
 
-static void send_ep_info(struct redir_session *s)
+/* What the guest must know of the device as it is now. */
+static void send_endpoints(struct redir_session *s)
 {
-	const struct usb_info *info = &s->device->info;
-	struct usbredir_msg msg = { .type = USBREDIR_EP_INFO };
+	struct usbredir_msg msg;
 
-	for (unsigned int i = 0; i < USBREDIR_SLOTS; i++) {
-		const struct usb_endpoint *ep = &info->endpoint[i];
-
-		msg.ep_info.type[i] = ep->type;
-		msg.ep_info.interval[i] = ep->interval;
-		msg.ep_info.interface[i] = ep->interface;
-		msg.ep_info.max_packet_size[i] = ep->max_packet;
-		msg.ep_info.max_streams[i] = ep->max_streams;
-	}
+	redir_describe_endpoints(&s->device->info, &msg);
 	send_msg(s, &msg);
-}
-
-static void send_interface_info(struct redir_session *s)
-{
-	const struct usb_info *info = &s->device->info;
-	struct usbredir_msg msg = { .type = USBREDIR_INTERFACE_INFO };
-
-	msg.interface_info.count = info->n_interfaces;
-	for (unsigned int i = 0; i < info->n_interfaces; i++) {
-		const struct usb_interface *intf = &info->interface[i];
-
-		msg.interface_info.interface[i] = intf->number;
-		msg.interface_info.interface_class[i] = intf->class;
-		msg.interface_info.interface_subclass[i] = intf->subclass;
-		msg.interface_info.interface_protocol[i] = intf->protocol;
-	}
+	redir_describe_interfaces(&s->device->info, &msg);
 	send_msg(s, &msg);
 }
 
 static void send_device_connect(struct redir_session *s)
 {
-	static const uint8_t speeds[] = {
-		[USB_SPEED_LOW] = USBREDIR_SPEED_LOW,
-		[USB_SPEED_FULL] = USBREDIR_SPEED_FULL,
-		[USB_SPEED_HIGH] = USBREDIR_SPEED_HIGH,
-		[USB_SPEED_SUPER] = USBREDIR_SPEED_SUPER,
-	};
-	const struct usb_info *info = &s->device->info;
-	struct usbredir_msg msg = {
-		.type = USBREDIR_DEVICE_CONNECT,
-		.device_connect = {
-			.speed = speeds[info->speed],
-			.device_class = info->class,
-			.device_subclass = info->subclass,
-			.device_protocol = info->protocol,
-			.vendor_id = info->vendor,
-			.product_id = info->product,
-			.device_version_bcd = info->bcd_device,
-		},
-	};
+	struct usbredir_msg msg;
 
+	redir_describe_device(&s->device->info, &msg);
 	send_msg(s, &msg);
 }
 
@@ -215,8 +152,7 @@ static void device_opened(struct usb_listener *listener, int status)
 	s->state = REDIR_ATTACHED;
 	log_limited(&s->device->comings, LOG_LEVEL_INFO, "%s: attached %s",
 		    s->peer, s->device->name);
-	send_ep_info(s);
-	send_interface_info(s);
+	send_endpoints(s);
 	send_device_connect(s);
 }
 
@@ -307,7 +243,7 @@ static void reply(struct redir_session *s, const struct usbredir_msg *request,
 			     ? msg.control.endpoint
 			     : msg.transfer.endpoint;
 
-	*status_field(&msg) = (uint8_t)status_of(status);
+	*status_field(&msg) = (uint8_t)redir_describe_error(status);
 	set_length(&msg, actual);
 	msg.data_len = ep & USB_DIR_IN ? actual : 0;
 	if (!msg.data_len) {
@@ -403,7 +339,7 @@ static void cancel(struct redir_session *s, uint64_t id)
 static void answer_admin(struct redir_session *s, const struct redir_admin *ra)
 {
 	const struct usb_admin *admin = &ra->admin;
-	uint8_t status = (uint8_t)status_of(admin->status);
+	uint8_t status = (uint8_t)redir_describe_error(admin->status);
 	struct usbredir_msg msg = { .id = ra->request.id };
 	bool attached = s->device && s->state == REDIR_ATTACHED;
 
@@ -411,8 +347,7 @@ static void answer_admin(struct redir_session *s, const struct redir_admin *ra)
 	if ((admin->type == USB_SET_CONFIGURATION ||
 	     admin->type == USB_SET_ALT_SETTING) &&
 	    !admin->status && attached) {
-		send_ep_info(s);
-		send_interface_info(s);
+		send_endpoints(s);
 	}
 	switch (ra->request.type) {
 	case USBREDIR_SET_CONFIGURATION:
@@ -572,7 +507,8 @@ static void refuse_stream(struct redir_session *s,
 	case USBREDIR_STOP_ISO_STREAM:
 		answer.type = USBREDIR_ISO_STREAM_STATUS;
 		answer.iso_stream.endpoint = msg->iso_stream.endpoint;
-		answer.iso_stream.status = (uint8_t)status_of(reason);
+		answer.iso_stream.status =
+			(uint8_t)redir_describe_error(reason);
 		break;
 	case USBREDIR_START_INTERRUPT_RECEIVING:
 	case USBREDIR_STOP_INTERRUPT_RECEIVING:
@@ -580,13 +516,15 @@ static void refuse_stream(struct redir_session *s,
 		answer.interrupt_receiving.endpoint =
 			msg->interrupt_receiving.endpoint;
 		answer.interrupt_receiving.status =
-			(uint8_t)status_of(reason == -EINVAL ? -EPIPE : reason);
+			(uint8_t)redir_describe_error(
+				reason == -EINVAL ? -EPIPE : reason);
 		break;
 	default:
 		answer.type = USBREDIR_BULK_RECEIVING_STATUS;
 		answer.bulk_receiving.endpoint = msg->bulk_receiving.endpoint;
 		answer.bulk_receiving.stream_id = msg->bulk_receiving.stream_id;
-		answer.bulk_receiving.status = (uint8_t)status_of(reason);
+		answer.bulk_receiving.status =
+			(uint8_t)redir_describe_error(reason);
 		break;
 	}
 	send_msg(s, &answer);
@@ -610,7 +548,8 @@ static void take_hello(struct redir_session *s, const struct usbredir_msg *msg,
 		span_of(payload ? payload->data : NULL, msg->data_len));
 	s->caps = usbredir_caps_sanitize(REDIR_CAPS & theirs);
 	s->state = REDIR_NO_DEVICE;
-	s->greeted = true;
+	s->parser.greeted = true;
+	s->parser.caps = s->caps;
 	log_debug("%s: hello from \"%s\", capabilities 0x%02x", s->peer,
 		  version, theirs);
 	if (!registry_request(s->registry, &s->waiter))
@@ -647,10 +586,12 @@ static void take_reject(struct redir_session *s)
 	usb_close(s->device);
 }
 
-/* A whole packet; takes payload (msg->data_len bytes, NULL if none). */
-static void dispatch(struct redir_session *s, struct usbredir_msg *msg,
-		     struct buf *payload)
+static void parser_packet(struct redir_parser *parser,
+			  const struct usbredir_msg *msg, struct buf *payload)
 {
+	struct redir_session *s =
+		container_of(parser, struct redir_session, parser);
+
 	switch ((enum usbredir_type)msg->type) {
 	case USBREDIR_HELLO:
 		take_hello(s, msg, payload);
@@ -713,183 +654,71 @@ static void dispatch(struct redir_session *s, struct usbredir_msg *msg,
 	buf_put(payload);
 }
 
-/* --- The parser ------------------------------------------------------------------------------ */
+/* --- What the parser asks and tells ---------------------------------------------------------- */
 
-static void skip_packet(struct redir_session *s, uint32_t left,
-			const char *what)
+static struct redir_session *session_of_parser(struct redir_parser *parser)
 {
+	return container_of(parser, struct redir_session, parser);
+}
+
+static int parser_admit(struct redir_parser *parser,
+			const struct usbredir_msg *msg)
+{
+	struct redir_session *s = session_of_parser(parser);
+
+	/* Everything else is small. */
+	if (msg->type != USBREDIR_BULK_PACKET)
+		return 0;
+	if (s->state != REDIR_ATTACHED)
+		return -EIO;
+	return usb_check_quota(s->device, msg->data_len);
+}
+
+static void parser_refused(struct redir_parser *parser,
+			   const struct usbredir_msg *msg, int error)
+{
+	struct redir_session *s = session_of_parser(parser);
+
+	s->skipped++;
+	if (msg->type >= USBREDIR_CONTROL_PACKET &&
+	    msg->type != USBREDIR_ISO_PACKET)
+		reply(s, msg, error, 0, NULL, 0);
+}
+
+static void parser_skipped(struct redir_parser *parser,
+			   const struct usbredir_header *header,
+			   const char *what)
+{
+	struct redir_session *s = session_of_parser(parser);
+
 	s->skipped++;
 	log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
 		    "%s: %s packet (type %u, length %u) skipped", s->peer, what,
-		    s->header.type, s->header.length);
-	s->skip = left;
-	s->want = REDIR_SKIP;
+		    header->type, header->length);
 }
 
-static void parse_header(struct redir_session *s)
+static void parser_broken(struct redir_parser *parser, const char *why)
 {
-	int ret = usbredir_decode_header(
-		span_of(s->staging + s->start, s->end - s->start), s->caps,
-		&s->header);
-
-	assert(!ret);
-	s->start += (uint32_t)usbredir_header_size(s->caps);
-	if (s->state == REDIR_HELLO && s->header.type != USBREDIR_HELLO) {
-		fail(s, "the peer does not speak usbredir (no hello)");
-		return;
-	}
-	ret = usbredir_check_header(&s->header, USBREDIR_HOST, s->caps,
-				    &s->layout);
-	if (!ret)
-		s->want = REDIR_WANT_TYPE_HEADER;
-	else if (ret == -EMSGSIZE)
-		fail(s, "the peer announces a packet of impossible length");
-	else if (s->state == REDIR_HELLO)
-		fail(s, "the peer's hello is malformed");
-	else
-		skip_packet(s, s->header.length,
-			    ret == -ENOSYS ? "unknown" : "malformed");
+	fail(session_of_parser(parser), why);
 }
 
-/* A payload that may not come in: drop it, and answer if it had an id. */
-static void refuse_payload(struct redir_session *s, int error)
-{
-	s->skip = s->layout.data;
-	s->want = REDIR_SKIP;
-	s->skipped++;
-	if (s->msg.type >= USBREDIR_CONTROL_PACKET &&
-	    s->msg.type != USBREDIR_ISO_PACKET)
-		reply(s, &s->msg, error, 0, NULL, 0);
-}
+static const struct redir_parser_ops parser_ops = {
+	.packet = parser_packet,
+	.admit = parser_admit,
+	.refused = parser_refused,
+	.skipped = parser_skipped,
+	.broken = parser_broken,
+};
 
-static void parse_type_header(struct redir_session *s)
-{
-	struct span span =
-		span_of(s->staging + s->start, s->layout.type_header);
-	int ret = usbredir_decode(&s->header, USBREDIR_HOST, s->caps, span,
-				  &s->msg);
-
-	s->start += s->layout.type_header;
-	if (ret < 0) {
-		skip_packet(s, s->layout.data, "malformed");
-		return;
-	}
-	if (!s->layout.data) {
-		s->want = REDIR_WANT_HEADER;
-		dispatch(s, &s->msg, NULL);
-		return;
-	}
-	/* Bounded before there is memory for it. */
-	if (s->msg.type == USBREDIR_BULK_PACKET) {
-		ret = s->state == REDIR_ATTACHED
-			      ? usb_check_quota(s->device, s->layout.data)
-			      : -EIO;
-		if (ret < 0) {
-			refuse_payload(s, ret);
-			return;
-		}
-	}
-	s->payload = bufpool_get(s->pool, s->layout.data);
-	if (!s->payload) {
-		refuse_payload(s, -ENOMEM);
-		return;
-	}
-	s->payload_have = 0;
-	s->want = REDIR_WANT_PAYLOAD;
-}
-
-static void payload_complete(struct redir_session *s)
-{
-	struct buf *payload = s->payload;
-
-	if (s->payload_have < s->layout.data)
-		return;
-	s->payload = NULL;
-	s->want = REDIR_WANT_HEADER;
-	dispatch(s, &s->msg, payload);
-}
-
-/* One step over what is in staging; false when it needs more bytes. */
-static bool parse_step(struct redir_session *s)
-{
-	uint32_t have = s->end - s->start;
-	uint32_t n;
-
-	switch (s->want) {
-	case REDIR_WANT_HEADER:
-		if (have < usbredir_header_size(s->caps))
-			return false;
-		parse_header(s);
-		return true;
-	case REDIR_WANT_TYPE_HEADER:
-		if (have < s->layout.type_header)
-			return false;
-		parse_type_header(s);
-		return true;
-	case REDIR_WANT_PAYLOAD:
-		n = MIN(have, s->layout.data - s->payload_have);
-		if (!n)
-			return false;
-		memcpy(s->payload->data + s->payload_have,
-		       s->staging + s->start, n);
-		s->start += n;
-		s->payload_have += n;
-		payload_complete(s);
-		return true;
-	case REDIR_SKIP:
-		n = MIN(have, s->skip);
-		s->start += n;
-		s->skip -= n;
-		if (s->skip)
-			return false;
-		s->want = REDIR_WANT_HEADER;
-		return true;
-	}
-	return false;
-}
-
-static bool receives_directly(const struct redir_session *s)
-{
-	return s->want == REDIR_WANT_PAYLOAD && s->start == s->end &&
-	       s->layout.data - s->payload_have >= DIRECT_MIN;
-}
-
-void *redir_session_space(struct redir_session *s, size_t *len, bool *exact)
-{
-	*exact = receives_directly(s);
-	if (*exact) {
-		*len = s->layout.data - s->payload_have;
-		return s->payload->data + s->payload_have;
-	}
-	if (s->start) {
-		memmove(s->staging, s->staging + s->start, s->end - s->start);
-		s->end -= s->start;
-		s->start = 0;
-	}
-	/* What is left over is part of one header, so there is room. */
-	*len = sizeof(s->staging) - s->end;
-	return s->staging + s->end;
-}
-
-void redir_session_filled(struct redir_session *s, size_t n)
-{
-	if (receives_directly(s)) {
-		s->payload_have += (uint32_t)n;
-		payload_complete(s);
-	} else {
-		s->end += (uint32_t)n;
-	}
-	while (!s->failed && !s->closing && parse_step(s))
-		;
-}
+/* --- Life -------------------------------------------------------------------------------------- */
 
 void redir_session_init(struct redir_session *s,
 			const struct redir_session_ops *ops, struct loop *loop,
 			struct bufpool *pool, struct registry *registry,
 			struct usb_device *wanted, const char *peer)
 {
-	/* Not the staging: its pages are touched when bytes come. */
-	memset(s, 0, offsetof(struct redir_session, staging));
+	memset(s, 0, offsetof(struct redir_session, parser));
+	redir_parser_init(&s->parser, &parser_ops, pool);
 	s->ops = ops;
 	s->loop = loop;
 	s->pool = pool;
@@ -909,6 +738,7 @@ void redir_session_close(struct redir_session *s)
 	if (s->closing)
 		return;
 	s->closing = true;
+	redir_parser_stop(&s->parser);
 	registry_withdraw(&s->waiter);
 	forget_requests(s);
 	if (s->device)
@@ -919,6 +749,5 @@ void redir_session_close(struct redir_session *s)
 void redir_session_fini(struct redir_session *s)
 {
 	assert(s->state == REDIR_CLOSED);
-	buf_put(s->payload);
-	s->payload = NULL;
+	redir_parser_fini(&s->parser);
 }

@@ -19,12 +19,10 @@
 
 #include "core/bufpool.h"
 #include "core/loop.h"
+#include "frontend/redir_parser.h"
 #include "usb/device.h"
 #include "usb/registry.h"
 #include "wire/usbredir.h"
-
-/* Packets that are not transfer data pass through this. */
-#define REDIR_STAGING 16384
 
 /* bulk_streams and bulk_receiving come with devices that have them. */
 #define REDIR_CAPS                                                             \
@@ -75,26 +73,11 @@ struct redir_session {
 	struct list admins; /* struct redir_admin */
 	unsigned int owed;  /* URBs and admin requests that will complete */
 	bool ack_due;	    /* device_disconnect was sent, its ack is due */
-	bool greeted;	    /* the peer's hello came */
 	bool closing;	    /* redir_session_close() was called */
 	bool failed;
 	uint64_t skipped; /* packets that were not understood */
 
-	/* Parser */
-	enum {
-		REDIR_WANT_HEADER,
-		REDIR_WANT_TYPE_HEADER,
-		REDIR_WANT_PAYLOAD,
-		REDIR_SKIP,
-	} want;
-	struct usbredir_header header;
-	struct usbredir_layout layout;
-	struct usbredir_msg msg;
-	struct buf *payload;
-	uint32_t payload_have;
-	uint32_t skip;	     /* bytes to drop */
-	uint32_t start, end; /* of what staging holds */
-	uint8_t staging[REDIR_STAGING];
+	struct redir_parser parser; /* last: its end is not initialised */
 };
 
 /*
@@ -106,13 +89,17 @@ void redir_session_init(struct redir_session *s,
 			struct bufpool *pool, struct registry *registry,
 			struct usb_device *wanted, const char *peer);
 
-/*
- * Where the next bytes from the peer go; never of length 0. *exact: that many
- * will come before anything else is worth looking at.
- */
-void *redir_session_space(struct redir_session *s, size_t *len, bool *exact);
-/* n bytes are there. */
-void redir_session_filled(struct redir_session *s, size_t n);
+/* The peer's bytes: see redir_parser.h. */
+static inline void *redir_session_space(struct redir_session *s, size_t *len,
+					bool *exact)
+{
+	return redir_parser_space(&s->parser, len, exact);
+}
+
+static inline void redir_session_filled(struct redir_session *s, size_t n)
+{
+	redir_parser_filled(&s->parser, n);
+}
 
 /* Takes the device from the peer and lets it know; ends with detached. */
 void redir_session_detach(struct redir_session *s);

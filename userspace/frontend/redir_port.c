@@ -36,7 +36,7 @@ static void link_ended(struct redir_link *link)
 	struct redir_port *port = link->owner;
 	struct redir_ports *ports = port->ports;
 	/* Somebody who spoke usbredir was there: start over quickly. */
-	bool greeted = link->session.greeted;
+	bool greeted = link->session.parser.greeted;
 
 	log_debug("%s: connection ended", link->session.peer);
 	list_remove(&link->node);
