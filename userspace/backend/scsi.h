@@ -140,42 +140,4 @@ bool scsi_push(struct scsi_cmd *cmd, struct buf *buf, uint32_t off,
 void scsi_finish(struct scsi_cmd *cmd);
 void scsi_abort(struct scsi_cmd *cmd);
 
-/* --- For scsi_info.c -------------------------------------------------------- */
-
-enum scsi_class {
-	SCSI_NEEDS_MEDIUM = 1 << 0,	 /* fails when ejected */
-	SCSI_IGNORES_ATTENTION = 1 << 1, /* SPC-4, 5.14 */
-	SCSI_WRITES = 1 << 2,		 /* fails on a read-only disk */
-	SCSI_HAS_RANGE = 1 << 3, /* the range is checked before start runs */
-};
-
-struct scsi_command {
-	uint8_t opcode;
-	int service_action; /* -1: none */
-	unsigned int class; /* enum scsi_class */
-	/* Sets dir and len, or the status. */
-	void (*start)(struct scsi_cmd *cmd);
-	/* OUT: the parameter list is complete in cmd->param. */
-	void (*execute)(struct scsi_cmd *cmd);
-	/* The bits of the CDB that are looked at, behind the opcode. */
-	uint8_t usage[SCSI_CDB_SIZE];
-};
-
-extern const struct scsi_command scsi_commands[];
-extern const unsigned int scsi_n_commands;
-
-/* Ends the command with CHECK CONDITION. The first reason stays. */
-void scsi_fail(struct scsi_cmd *cmd, scsi_sense sense);
-/* Answers with the first cmd->len bytes of data (copied), limited by alloc. */
-void scsi_respond(struct scsi_cmd *cmd, const void *data, size_t len,
-		  size_t alloc);
-
-void scsi_inquiry(struct scsi_cmd *cmd);
-void scsi_mode_sense(struct scsi_cmd *cmd);
-void scsi_read_capacity_10(struct scsi_cmd *cmd);
-void scsi_read_capacity_16(struct scsi_cmd *cmd);
-void scsi_read_format_capacities(struct scsi_cmd *cmd);
-void scsi_report_luns(struct scsi_cmd *cmd);
-void scsi_report_opcodes(struct scsi_cmd *cmd);
-
 #endif

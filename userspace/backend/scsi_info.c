@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "backend/scsi.h"
+#include "backend/scsi_command.h"
 
 #define VENDOR "ryll    "
 #define PRODUCT "bridge disk     "

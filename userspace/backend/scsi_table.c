@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The table of commands, and those that neither move blocks nor tell.
+ */
+#include "backend/scsi_command.h"
+
+static void start_nothing(struct scsi_cmd *cmd)
+{
+	(void)cmd;
+}
+
+static void start_start_stop(struct scsi_cmd *cmd)
+{
+	struct scsi_disk *disk = cmd->disk;
+	bool start = cmd->cdb[4] & 0x01, load_eject = cmd->cdb[4] & 0x02;
+
+	if (cmd->cdb[4] & 0xf0) /* power conditions: nothing to do */
+		return;
+	if (!start)
+		scsi_flush(cmd);
+	if (!load_eject)
+		return;
+	if (!disk->removable) {
+		scsi_fail(cmd, SCSI_SENSE_INVALID_CDB_FIELD);
+	} else if (start) {
+		if (disk->ejected)
+			disk->attention = SCSI_SENSE_MEDIUM_CHANGED;
+		disk->ejected = false;
+	} else if (disk->removal_prevented) {
+		scsi_fail(cmd, SCSI_SENSE_REMOVAL_PREVENTED);
+	} else {
+		disk->ejected = true;
+	}
+}
+
+static void start_prevent_allow(struct scsi_cmd *cmd)
+{
+	cmd->disk->removal_prevented = cmd->cdb[4] & 0x01;
+}
+
+static void start_request_sense(struct scsi_cmd *cmd)
+{
+	struct scsi_disk *disk = cmd->disk;
+	uint8_t data[SCSI_FIXED_SENSE_SIZE];
+	scsi_sense sense = disk->sense;
+
+	if (cmd->cdb[1] & 0x01) { /* DESC */
+		scsi_fail(cmd, SCSI_SENSE_INVALID_CDB_FIELD);
+		return;
+	}
+	if (!sense && disk->attention) {
+		sense = disk->attention;
+		disk->attention = SCSI_SENSE_NONE;
+	}
+	disk->sense = SCSI_SENSE_NONE;
+	scsi_encode_sense(data, sense);
+	scsi_respond(cmd, data, sizeof(data), scsi_decode_alloc(cmd->cdb));
+}
+
+/* --- The table ----------------------------------------------------------------- */
+
+#define IA SCSI_IGNORES_ATTENTION
+#define M SCSI_NEEDS_MEDIUM
+#define RANGE (SCSI_NEEDS_MEDIUM | SCSI_HAS_RANGE)
+#define W (SCSI_NEEDS_MEDIUM | SCSI_WRITES)
+#define W_RANGE (W | SCSI_HAS_RANGE)
+
+#define LBA4 0xff, 0xff, 0xff, 0xff
+#define LBA8 LBA4, LBA4
+
+const struct scsi_command scsi_commands[] = {
+	{ SCSI_TEST_UNIT_READY, -1, M, start_nothing, NULL, { 0 } },
+	{ SCSI_REQUEST_SENSE,
+	  -1,
+	  IA,
+	  start_request_sense,
+	  NULL,
+	  { 0x01, 0, 0, 0xff } },
+	{ SCSI_READ_6, -1, RANGE, scsi_read, NULL, { 0x1f, 0xff, 0xff, 0xff } },
+	{ SCSI_WRITE_6,
+	  -1,
+	  W_RANGE,
+	  scsi_write,
+	  NULL,
+	  { 0x1f, 0xff, 0xff, 0xff } },
+	{ SCSI_INQUIRY,
+	  -1,
+	  IA,
+	  scsi_inquiry,
+	  NULL,
+	  { 0x01, 0xff, 0xff, 0xff } },
+	{ SCSI_MODE_SENSE_6,
+	  -1,
+	  M,
+	  scsi_mode_sense,
+	  NULL,
+	  { 0x08, 0xff, 0xff, 0xff } },
+	{ SCSI_START_STOP_UNIT,
+	  -1,
+	  0,
+	  start_start_stop,
+	  NULL,
+	  { 0x01, 0, 0, 0xf3 } },
+	{ SCSI_PREVENT_ALLOW,
+	  -1,
+	  0,
+	  start_prevent_allow,
+	  NULL,
+	  { 0, 0, 0, 0x01 } },
+	{ SCSI_READ_FORMAT_CAPACITIES,
+	  -1,
+	  0,
+	  scsi_read_format_capacities,
+	  NULL,
+	  { 0, 0, 0, 0, 0, 0, 0xff, 0xff } },
+	{ SCSI_READ_CAPACITY_10, -1, M, scsi_read_capacity_10, NULL, { 0 } },
+	{ SCSI_READ_10,
+	  -1,
+	  RANGE,
+	  scsi_read,
+	  NULL,
+	  { 0xf8, LBA4, 0, 0xff, 0xff } },
+	{ SCSI_WRITE_10,
+	  -1,
+	  W_RANGE,
+	  scsi_write,
+	  NULL,
+	  { 0xf8, LBA4, 0, 0xff, 0xff } },
+	{ SCSI_VERIFY_10,
+	  -1,
+	  RANGE,
+	  scsi_verify,
+	  scsi_verify_data,
+	  { 0xf6, LBA4, 0, 0xff, 0xff } },
+	{ SCSI_SYNCHRONIZE_CACHE_10,
+	  -1,
+	  RANGE,
+	  scsi_flush,
+	  NULL,
+	  { 0x02, LBA4, 0, 0xff, 0xff } },
+	{ SCSI_WRITE_SAME_10,
+	  -1,
+	  W_RANGE,
+	  scsi_write_same,
+	  scsi_write_same_block,
+	  { 0xf8, LBA4, 0, 0xff, 0xff } },
+	{ SCSI_UNMAP,
+	  -1,
+	  W,
+	  scsi_unmap,
+	  scsi_unmap_list,
+	  { 0x01, 0, 0, 0, 0, 0, 0xff, 0xff } },
+	{ SCSI_MODE_SENSE_10,
+	  -1,
+	  M,
+	  scsi_mode_sense,
+	  NULL,
+	  { 0x18, 0xff, 0xff, 0, 0, 0, 0xff, 0xff } },
+	{ SCSI_READ_16, -1, RANGE, scsi_read, NULL, { 0xf8, LBA8, LBA4 } },
+	{ SCSI_WRITE_16, -1, W_RANGE, scsi_write, NULL, { 0xf8, LBA8, LBA4 } },
+	{ SCSI_VERIFY_16,
+	  -1,
+	  RANGE,
+	  scsi_verify,
+	  scsi_verify_data,
+	  { 0xf6, LBA8, LBA4 } },
+	{ SCSI_SYNCHRONIZE_CACHE_16,
+	  -1,
+	  RANGE,
+	  scsi_flush,
+	  NULL,
+	  { 0x02, LBA8, LBA4 } },
+	{ SCSI_WRITE_SAME_16,
+	  -1,
+	  W_RANGE,
+	  scsi_write_same,
+	  scsi_write_same_block,
+	  { 0xf9, LBA8, LBA4 } },
+	{ SCSI_SERVICE_ACTION_IN_16,
+	  SCSI_SA_READ_CAPACITY_16,
+	  M,
+	  scsi_read_capacity_16,
+	  NULL,
+	  { 0x1f, 0, 0, 0, 0, 0, 0, 0, 0, LBA4 } },
+	{ SCSI_REPORT_LUNS,
+	  -1,
+	  IA,
+	  scsi_report_luns,
+	  NULL,
+	  { 0, 0xff, 0, 0, 0, LBA4 } },
+	{ SCSI_MAINTENANCE_IN,
+	  SCSI_SA_REPORT_OPCODES,
+	  IA,
+	  scsi_report_opcodes,
+	  NULL,
+	  { 0x1f, 0x87, 0xff, 0xff, 0xff, LBA4 } },
+	{ SCSI_READ_12, -1, RANGE, scsi_read, NULL, { 0xf8, LBA4, LBA4 } },
+	{ SCSI_WRITE_12, -1, W_RANGE, scsi_write, NULL, { 0xf8, LBA4, LBA4 } },
+};
+
+const unsigned int scsi_n_commands = ARRAY_SIZE(scsi_commands);
