@@ -275,5 +275,7 @@ int main(int argc, char **argv)
 	t = now() - start;
 	printf("%.1f %.0f %.2f\n", (double)block * (double)count / t / 1e6,
 	       (double)count / t, t / (double)count * 1e6);
+	free(g.data);
+	close(g.fd);
 	return 0;
 }
