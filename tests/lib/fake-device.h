@@ -27,6 +27,7 @@ struct fake_device {
 	bool hold_urbs;	  /* they stay on taken */
 	bool hold_cancel; /* cancelling does nothing at once */
 	bool hold_open, hold_close, hold_admin;
+	uint32_t most; /* bytes that an IN transfer yields; 0: all */
 	int open_status;
 	int submit_error; /* 0: URBs are taken */
 	int admin_status;
@@ -107,14 +108,23 @@ static inline void fake_open(struct usb_device *device, enum usb_speed speed)
 		usb_opened(device, fake->open_status);
 }
 
+/* Gives back all that is held; the device is closed then. */
+static inline void fake_end(struct fake_device *fake)
+{
+	struct list *admins = &fake->device.admins;
+
+	while (!list_empty(admins))
+		usb_admin_complete(list_first(admins, struct usb_admin, node),
+				   -ESHUTDOWN);
+	fake->admin = NULL;
+	fake_complete_all(fake, -ESHUTDOWN);
+	usb_closed(&fake->device);
+}
+
 static inline void fake_close(struct usb_device *device)
 {
-	struct fake_device *fake = fake_of(device);
-
-	if (fake->hold_close)
-		return;
-	fake_complete_all(fake, -ESHUTDOWN);
-	usb_closed(device);
+	if (!fake_of(device)->hold_close)
+		fake_end(fake_of(device));
 }
 
 static inline int fake_submit(struct usb_device *device, struct urb *urb)
@@ -129,10 +139,12 @@ static inline int fake_submit(struct usb_device *device, struct urb *urb)
 	}
 	urb->actual = urb->len;
 	if ((urb->ep & USB_DIR_IN) && urb->len) {
-		urb->buf = bufpool_get(fake->pool, urb->len);
+		if (fake->most)
+			urb->actual = MIN(urb->len, fake->most);
+		urb->buf = bufpool_get(fake->pool, urb->actual);
 		assert(urb->buf);
 		urb->off = 0;
-		memset(urb->buf->data, 0xa5, urb->len);
+		memset(urb->buf->data, 0xa5, urb->actual);
 	}
 	usb_complete_later(urb);
 	return 0;
