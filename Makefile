@@ -113,7 +113,7 @@ $(O)/tests/fuzz/$(1): $(O)/tests/fuzz/$(1).o $(O)/tests/fuzz/replay.o $$(call ar
 	$$(call say,LD,$$(@:$$(O)/%=%))
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
 
-$(O)-fuzz/$(1): $(wildcard userspace/*/*.c) $(wildcard userspace/*/*.h) tests/fuzz/$(1).c
+$(O)-fuzz/$(1): $(wildcard userspace/*/*.[ch]) $(wildcard tests/lib/*.h) tests/fuzz/$(1).c
 	@mkdir -p $$(@D)
 	$$(call say,FUZZCC,$$@)
 	$$(Q)$$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE -DRYLL_VERSION='"fuzz"' -Iuserspace -g -O1 \
