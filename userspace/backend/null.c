@@ -110,9 +110,8 @@ static int null_submit(struct usb_device *device, struct urb *urb)
 static void null_cancel(struct usb_device *device, struct urb *urb)
 {
 	(void)device;
-	/* The others have ended, as has one that was cancelled before. */
-	if (urb->ep != NULL_EP_NEVER || urb->status)
-		return;
+	if (urb->ep != NULL_EP_NEVER)
+		return; /* it has ended by itself */
 	list_remove(&urb->backend_node);
 	end_urb(urb, -ECANCELED);
 }
