@@ -164,9 +164,9 @@ static void feed_bulk(struct fuzz *f)
 		.id = flags & 15,
 		.transfer = {
 			.endpoint = flags & 0x80 ? FAKE_IN : FAKE_OUT,
-			/* Small ones, or up to twice the quota. */
+			/* Small ones, or up to what the protocol allows. */
 			.length = (uint32_t)span_le(&f->in, 2)
-				  << (flags & 0x20 ? 9 : 0),
+				  << (flags & 0x20 ? 11 : 0),
 		},
 	};
 	uint8_t head[USBREDIR_MAX_HEAD];
