@@ -75,6 +75,9 @@ static void other_done(struct op *op, int res)
 {
 	struct image_request *r = container_of(op, struct image_request, op);
 
+	/* A block device cannot clear parts of its own, larger blocks. */
+	if (res == -EINVAL && r->type != IMAGE_FLUSH)
+		res = -EOPNOTSUPP;
 	finish(r, MIN(res, 0));
 }
 
