@@ -109,8 +109,13 @@ void scsi_steps_run(struct scsi_cmd *cmd)
 		cmd->step_off = r->lba * cmd->disk->block_size;
 		cmd->step_left = r->blocks * cmd->disk->block_size;
 	}
-	if (cmd->step_left && !cmd->aborted && cmd->status == SCSI_GOOD)
+	if (cmd->aborted || cmd->status != SCSI_GOOD)
+		return;
+	if (cmd->step_left)
 		step_run(cmd);
+	/* Without a cache to synchronise, what is done must last. */
+	else if ((cmd->command->class & SCSI_WRITES) && !cmd->disk->write_cache)
+		scsi_step_submit(cmd, IMAGE_FLUSH, 0);
 }
 
 /* Room for n ranges in cmd->todo; scsi_steps_run() starts on them. */
