@@ -586,6 +586,27 @@ static void test_write_through(void **state)
 	rig_fini(&rig);
 }
 
+/* Clearing counts as writing. */
+static void test_write_through_clears(void **state)
+{
+	static const struct disk_options through = { .block_size = BLOCK,
+						     .write_through = true };
+	struct rig rig;
+
+	(void)state;
+	rig_disk_mem(&rig, DISK_SIZE, DISK_SIZE, &through);
+	rig_good(&rig, RIG_NONE, CDB_16(0x93, 0x01, 0, 8), NULL, 0);
+	assert_int_equal(rig.mem->count[IMAGE_ZERO], 1);
+	assert_int_equal(rig.mem->count[IMAGE_FLUSH], 1);
+	rig_good(&rig, RIG_NONE, CDB_10(0x2f, 0, 0, 8), NULL, 0); /* VERIFY */
+	assert_int_equal(rig.mem->count[IMAGE_FLUSH], 1);
+	rig.mem->error[IMAGE_FLUSH] = -EIO;
+	rig_bad(&rig, RIG_NONE, CDB_16(0x93, 0x01, 0, 8), NULL, 0,
+		SCSI_SENSE_WRITE_ERROR);
+	rig.mem->error[IMAGE_FLUSH] = 0;
+	rig_fini(&rig);
+}
+
 /* FUA on a real file: the flag reaches the kernel and is understood. */
 static void test_fua_on_file(void **state)
 {
@@ -1277,6 +1298,7 @@ int main(void)
 		cmocka_unit_test(test_read_nothing),
 		cmocka_unit_test(test_fua),
 		cmocka_unit_test(test_write_through),
+		cmocka_unit_test(test_write_through_clears),
 		cmocka_unit_test(test_fua_on_file),
 		cmocka_unit_test(test_protection_is_refused),
 		cmocka_unit_test(test_read_only),
