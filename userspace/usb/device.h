@@ -109,7 +109,7 @@ struct usb_listener {
 /* --- What a backend implements -------------------------------------------- */
 
 /*
- * The contract, tested by tests/unit/contract against every backend:
+ * The contract, tested by tests/unit/backend-contract.c against every backend:
  *
  * 1. submit returning 0: taken. The URB completes (usb_complete() or
  *    usb_complete_later()) exactly once, on the loop thread, never inside
