@@ -146,11 +146,11 @@ static size_t payload_due(const struct fuzz *f)
 {
 	const struct redir_session *s = &f->session;
 
-	switch (s->want) {
+	switch (s->parser.want) {
 	case REDIR_WANT_PAYLOAD:
-		return s->layout.data - s->payload_have;
+		return s->parser.layout.data - s->parser.payload_have;
 	case REDIR_SKIP:
-		return s->skip;
+		return s->parser.skip;
 	default:
 		return 0;
 	}
