@@ -274,10 +274,6 @@ static void submit_control(struct disk *disk, struct urb *urb)
 static void fill_info(struct disk *disk, enum usb_speed speed)
 {
 	struct usb_info *info = &disk->device.info;
-	struct usb_endpoint bulk = {
-		.type = USB_BULK,
-		.max_packet = speed == USB_SPEED_SUPER ? 1024 : 512,
-	};
 
 	*info = (struct usb_info){
 		.speed = speed,
@@ -292,8 +288,23 @@ static void fill_info(struct disk *disk, enum usb_speed speed)
 		info->endpoint[i].type = USB_NO_ENDPOINT;
 	info->endpoint[usb_slot(0x00)].type = USB_CONTROL;
 	info->endpoint[usb_slot(0x80)].type = USB_CONTROL;
+}
+
+/* Configuration 0 has no endpoints but the control one (USB 2.0, 9.1.1.4);
+ * setting one ends all halts (9.1.1.5). */
+static void set_configuration(struct disk *disk, uint8_t configuration)
+{
+	struct usb_info *info = &disk->device.info;
+	struct usb_endpoint bulk = {
+		.type = configuration ? USB_BULK : USB_NO_ENDPOINT,
+		.max_packet = info->speed == USB_SPEED_SUPER ? 1024 : 512,
+	};
+
+	disk->configuration = configuration;
 	info->endpoint[usb_slot(BOT_EP_IN)] = bulk;
 	info->endpoint[usb_slot(BOT_EP_OUT)] = bulk;
+	bot_set_halt(&disk->bot, BOT_EP_IN, false);
+	bot_set_halt(&disk->bot, BOT_EP_OUT, false);
 }
 
 static void disk_open(struct usb_device *device, enum usb_speed max_speed)
@@ -301,7 +312,8 @@ static void disk_open(struct usb_device *device, enum usb_speed max_speed)
 	struct disk *disk = disk_of(device);
 
 	fill_info(disk, MIN(max_speed, USB_SPEED_SUPER));
-	disk->configuration = 1;
+	/* Announced as it will be: guests look before they configure. */
+	set_configuration(disk, 1);
 	scsi_disk_reset(&disk->scsi);
 	usb_opened(device, 0);
 }
@@ -379,7 +391,7 @@ static void disk_admin(struct usb_device *device, struct usb_admin *admin)
 		if (admin->configuration > 1)
 			status = -EINVAL;
 		else
-			disk->configuration = admin->configuration;
+			set_configuration(disk, admin->configuration);
 		break;
 	case USB_GET_CONFIGURATION:
 		admin->configuration = disk->configuration;
@@ -468,6 +480,7 @@ int disk_create(struct loop *loop, struct bufpool *pool, struct image *image,
 	disk->pool = pool;
 	list_init(&disk->class_resets);
 	scsi_disk_init(&disk->scsi, loop, pool, image, options->block_size,
+		       disk->device.name,
 		       options->serial ? options->serial : serial);
 	disk->scsi.removable = !options->fixed;
 	disk->scsi.write_cache = !options->write_through;

@@ -19,12 +19,13 @@
 
 void scsi_disk_init(struct scsi_disk *disk, struct loop *loop,
 		    struct bufpool *pool, struct image *image,
-		    uint32_t block_size, const char *serial)
+		    uint32_t block_size, const char *name, const char *serial)
 {
 	*disk = (struct scsi_disk){
 		.loop = loop,
 		.pool = pool,
 		.image = image,
+		.name = name,
 		.block_size = block_size,
 		.blocks = image->size / block_size,
 		.read_only = image->read_only,
@@ -59,7 +60,6 @@ static scsi_sense sense_of(int error, bool writing)
 	case -EFBIG:
 		return SCSI_SENSE_NO_SPACE;
 	case -EROFS:
-	case -EBADF:
 		return SCSI_SENSE_WRITE_PROTECTED;
 	default:
 		return writing ? SCSI_SENSE_WRITE_ERROR : SCSI_SENSE_READ_ERROR;
@@ -71,8 +71,8 @@ void scsi_image_failed(struct scsi_cmd *cmd, const char *what, int error,
 {
 	static struct log_limit limit;
 
-	log_limited(&limit, LOG_LEVEL_ERR, "disk %s: %s failed: %s",
-		    cmd->disk->serial, what,
+	log_limited(&limit, LOG_LEVEL_ERR, "%s: %s failed: %s", cmd->disk->name,
+		    what,
 		    error == -ENODATA ? "the image has become shorter"
 				      : strerror(-error));
 	scsi_fail(cmd, sense_of(error, writing));

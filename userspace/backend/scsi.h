@@ -30,6 +30,7 @@
 #define SCSI_MAX_PENDING (4u << 20)
 
 struct scsi_disk {
+	const char *name;     /* borrows; for log lines */
 	struct loop *loop;    /* borrows */
 	struct bufpool *pool; /* borrows */
 	struct image *image;  /* borrows */
@@ -45,10 +46,11 @@ struct scsi_disk {
 	scsi_sense sense;     /* of the last failed command: REQUEST SENSE */
 };
 
-/* The image decides about blocks, read_only. serial is copied. */
+/* The image decides about blocks, read_only. name is borrowed,
+ * serial is copied. */
 void scsi_disk_init(struct scsi_disk *disk, struct loop *loop,
 		    struct bufpool *pool, struct image *image,
-		    uint32_t block_size, const char *serial);
+		    uint32_t block_size, const char *name, const char *serial);
 
 /* Power on or a USB reset: forgets sense and locks, medium is back. */
 void scsi_disk_reset(struct scsi_disk *disk);
