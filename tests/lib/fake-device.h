@@ -36,6 +36,7 @@ struct fake_device {
 	/* What happened: */
 	enum usb_speed speed; /* asked for in the last open */
 	unsigned int resets;
+	uint32_t arrived;	 /* of the last early URB */
 	struct usb_admin *admin; /* the last that is held */
 };
 
@@ -133,7 +134,7 @@ static inline int fake_submit(struct usb_device *device, struct urb *urb)
 
 	if (fake->submit_error)
 		return fake->submit_error;
-	if (fake->hold_urbs) {
+	if (fake->hold_urbs || urb->early) {
 		list_append(&fake->taken, &urb->backend_node);
 		return 0;
 	}
@@ -156,6 +157,15 @@ static inline void fake_cancel(struct usb_device *device, struct urb *urb)
 
 	if (!fake->hold_cancel && fake->hold_urbs)
 		fake_complete(fake, urb, -ECANCELED, 0);
+}
+
+static inline void fake_arrived(struct usb_device *device, struct urb *urb)
+{
+	struct fake_device *fake = fake_of(device);
+
+	fake->arrived = urb->arrived;
+	if (!fake->hold_urbs && urb->arrived == urb->len)
+		fake_complete(fake, urb, 0, urb->len);
 }
 
 static inline void fake_admin(struct usb_device *device,
@@ -189,6 +199,7 @@ static inline struct fake_device *fake_device_new(struct loop *loop,
 		.close = fake_close,
 		.submit = fake_submit,
 		.cancel = fake_cancel,
+		.arrived = fake_arrived,
 		.admin = fake_admin,
 		.destroy = fake_destroy,
 	};

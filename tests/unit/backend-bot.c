@@ -651,6 +651,46 @@ static void test_get_max_lun(void **state)
 	rig_fini(&rig);
 }
 
+/* Data is written while it arrives, in whatever pieces. */
+static void test_early(void **state)
+{
+	static const uint32_t arrivals[] = { 1, 100000, 300000, 300001,
+					     524288 };
+	uint32_t len = 512u << 10;
+	uint8_t *data = malloc(len), *back = calloc(1, len);
+	struct rig_urb u;
+	struct rig rig;
+
+	(void)state;
+	begin(&rig);
+	for (uint32_t i = 0; i < len; i++)
+		data[i] = (uint8_t)(i * 7 >> 3);
+	rig_send_cbw(&rig, RIG_OUT, len, WRITE_10(3, len / BLOCK));
+	rig_urb_out(&rig, &u, BOT_EP_OUT, data, len);
+	/* What has not arrived yet is not there to be written. */
+	memset(u.urb.buf->data, 0xee, len);
+	u.urb.early = true;
+	rig_submit(&rig, &u);
+	for (size_t i = 0; i < ARRAY_SIZE(arrivals); i++) {
+		rig_turns(&rig);
+		assert_int_equal(u.completions, 0);
+		memcpy(u.urb.buf->data, data, arrivals[i]);
+		usb_arrived(&u.urb, arrivals[i]);
+	}
+	assert_int_equal(rig_finish(&rig, &u), 0);
+	assert_int_equal(u.urb.actual, len);
+	assert_true(rig.mem->count[IMAGE_WRITE] >= 2);
+	assert_int_equal(rig_fetch_csw(&rig), BOT_PASSED);
+	assert_int_equal(
+		rig_command(&rig, RIG_IN, READ_10(3, len / BLOCK), back, len),
+		BOT_PASSED);
+	assert_memory_equal(back, data, len);
+	rig_urb_fini(&u);
+	rig_fini(&rig);
+	free(data);
+	free(back);
+}
+
 /* --- Cancel, reset and close at every stage of a command ---------------------------- */
 
 /* Where a command stands when it is disturbed. */
@@ -661,6 +701,9 @@ enum stage {
 	STAGE_OUT_WANTED,  /* no data has come yet */
 	STAGE_OUT_WRITING, /* the image has not taken the data */
 	STAGE_OUT_FULL,	   /* so much of it that the URB is not answered */
+	STAGE_OUT_EARLY,   /* the URB is there, its data is not */
+	STAGE_OUT_PARTLY,  /* some of its data has arrived */
+	STAGE_OUT_FLOOD,   /* so much of it that no more is taken */
 	STAGE_RUNNING,	   /* the data has moved, a flush is running */
 	STAGE_STATUS,	   /* the CSW waits */
 	STAGES,
@@ -701,6 +744,21 @@ static void start_write(struct scene *scene, uint32_t len)
 	rig_submit(rig, &scene->urb);
 }
 
+/* An early URB of which arrived bytes are there. */
+static void start_early(struct scene *scene, uint32_t arrived)
+{
+	struct rig *rig = &scene->rig;
+
+	rig->mem->hold = true;
+	rig_send_cbw(rig, RIG_OUT, FULL, WRITE_10(0, FULL / BLOCK));
+	rig_urb_out(rig, &scene->urb, BOT_EP_OUT, scene->data, FULL);
+	scene->urb.urb.early = true;
+	rig_submit(rig, &scene->urb);
+	if (arrived)
+		usb_arrived(&scene->urb.urb, arrived);
+	assert_int_equal(scene->urb.completions, 0);
+}
+
 static void set_scene(struct scene *scene, enum stage stage)
 {
 	struct rig *rig = &scene->rig;
@@ -726,6 +784,15 @@ static void set_scene(struct scene *scene, enum stage stage)
 		break;
 	case STAGE_OUT_FULL:
 		start_write(scene, 5 << 20);
+		break;
+	case STAGE_OUT_EARLY:
+		start_early(scene, 0);
+		break;
+	case STAGE_OUT_PARTLY:
+		start_early(scene, 1 << 20);
+		break;
+	case STAGE_OUT_FLOOD:
+		start_early(scene, 5 << 20);
 		break;
 	case STAGE_RUNNING:
 		rig->mem->hold = true;
@@ -1232,6 +1299,7 @@ int main(void)
 		cmocka_unit_test(test_halt_ends_waiting),
 		cmocka_unit_test(test_halt_of_no_endpoint),
 		cmocka_unit_test(test_get_max_lun),
+		cmocka_unit_test(test_early),
 		cmocka_unit_test(test_cancel_then_recovery),
 		cmocka_unit_test(test_recovery_while_busy),
 		cmocka_unit_test(test_two_class_resets),

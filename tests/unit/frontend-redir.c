@@ -1479,6 +1479,92 @@ static void test_close_in_payload(void **state)
 	free_guest(&g);
 }
 
+/* --- Payloads that are handed on while they arrive ---------------------------------------- */
+
+#define EARLY 600000u
+
+static void begin_early(struct guest *g)
+{
+	struct usbredir_msg msg = {
+		.type = USBREDIR_BULK_PACKET,
+		.data_len = EARLY,
+		.transfer = { .endpoint = FAKE_OUT, .length = EARLY },
+	};
+	uint8_t head[USBREDIR_MAX_HEAD];
+
+	begin(g, CAPS_ALL);
+	msg.id = ++g->id;
+	feed(g, head, usbredir_encode(&msg, g->caps, head));
+	assert_non_null(fake_first(g->fake));
+	assert_true(fake_first(g->fake)->early);
+	feed_zeros(g, 200000);
+	assert_in_range(g->fake->arrived, 1, 200000);
+	expect_nothing(g);
+}
+
+static void test_early(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_early(&g);
+	feed_zeros(&g, EARLY - 200000);
+	assert_int_equal(g.fake->arrived, EARLY);
+	fake_complete_all(g.fake, 0);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_SUCCESS);
+	/* The stream goes on behind it. */
+	ask_bulk_out(&g, "next", 4);
+	fake_complete_all(g.fake, 0);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_SUCCESS);
+	end(&g);
+}
+
+/* It ends before its data is there: the rest is received and dropped. */
+static void test_early_stalls(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_early(&g);
+	fake_complete_all(g.fake, -EPIPE);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_STALL);
+	feed_zeros(&g, EARLY - 200000);
+	expect_nothing(&g);
+	ask_bulk_out(&g, "next", 4);
+	fake_complete_all(g.fake, 0);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_SUCCESS);
+	end(&g);
+}
+
+static void test_early_refused(void **state)
+{
+	static const uint8_t data[EARLY];
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	g.fake->submit_error = -ENOENT;
+	ask_bulk_out(&g, data, EARLY);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_INVAL);
+	g.fake->submit_error = 0;
+	ask_bulk_out(&g, "next", 4);
+	fake_complete_all(g.fake, 0);
+	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_SUCCESS);
+	end(&g);
+}
+
+static void test_early_and_close(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_early(&g);
+	redir_session_close(&g.session);
+	assert_int_equal(g.closed, 1);
+	assert_int_not_equal(g.pool.lent, 0);
+	free_guest(&g);
+}
+
 static void test_close_while_detaching(void **state)
 {
 	struct guest g;
@@ -1548,6 +1634,10 @@ int main(void)
 		cmocka_unit_test(test_close_with_admin),
 		cmocka_unit_test(test_close_in_payload),
 		cmocka_unit_test(test_close_while_detaching),
+		cmocka_unit_test(test_early),
+		cmocka_unit_test(test_early_stalls),
+		cmocka_unit_test(test_early_refused),
+		cmocka_unit_test(test_early_and_close),
 	};
 	static const char *const names[] = {
 		[CHUNK_ALL] = "bytes at once",

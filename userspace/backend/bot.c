@@ -6,6 +6,9 @@
 #include "base/log.h"
 #include "usb/device.h"
 
+/* Less than this of data that is still arriving is not worth a write. */
+#define PIECE_MIN 131072u
+
 static void pump(struct bot *bot);
 
 static struct bot *bot_of(struct scsi_cmd *cmd)
@@ -27,6 +30,11 @@ static struct urb *take_urb(struct list *queue)
 	return node ? list_entry(node, struct urb, backend_node) : NULL;
 }
 
+static struct urb *first_urb(const struct list *queue)
+{
+	return list_first(queue, struct urb, backend_node);
+}
+
 /* --- CBW ------------------------------------------------------------------------ */
 
 /*
@@ -43,6 +51,8 @@ static void choose_data_stage(struct bot *bot)
 
 	bot->asked = 0;
 	bot->moved = 0;
+	bot->taken = 0;
+	bot->throttled = false;
 	bot->data_ended = false;
 	/* Cases 2, 3, 8, 10: another direction; 7, 13: more than expected. */
 	bot->phase_error = cmd->dir != SCSI_DIR_NONE &&
@@ -150,24 +160,43 @@ static void pulled(struct scsi_cmd *cmd, int status, struct buf *buf,
 	pump(bot);
 }
 
-static void take_data(struct bot *bot)
+/* The command gets what it wants of the next n bytes; false: no more now. */
+static bool push(struct bot *bot, const struct urb *urb, uint32_t n)
 {
-	struct urb *urb = take_urb(&bot->out);
 	uint64_t d = bot->cmd.dir == SCSI_DIR_OUT ? bot->cmd.len : 0;
 	uint64_t want = MIN(d, bot->cbw.length);
+	uint32_t off = urb->off + bot->taken;
 	uint32_t used = 0;
 
 	if (bot->moved < want)
-		used = (uint32_t)MIN(want - bot->moved, urb->len);
-	if (bot->moved + urb->len > bot->cbw.length)
+		used = (uint32_t)MIN(want - bot->moved, n);
+	bot->moved += n;
+	bot->taken += n;
+	return !used || scsi_push(&bot->cmd, urb->buf, off, used);
+}
+
+/* What is there of the first OUT URB; false when it is too little yet. */
+static bool take_data(struct bot *bot)
+{
+	struct urb *urb = first_urb(&bot->out);
+	uint32_t n = urb->arrived - bot->taken;
+	bool whole = urb->arrived == urb->len;
+
+	if (!whole && n < PIECE_MIN)
+		return false;
+	bot->throttled = !push(bot, urb, n); /* until drained() */
+	if (!whole)
+		return true;
+	take_urb(&bot->out);
+	bot->taken = 0;
+	if (bot->moved > bot->cbw.length)
 		bot->phase_error = true; /* more than it announced */
-	bot->moved += urb->len;
 	bot->data_ended = bot->moved >= bot->cbw.length;
-	if (used && !scsi_push(&bot->cmd, urb->buf, urb->off, used)) {
-		bot->pushing = urb; /* answered by drained() */
-		return;
-	}
-	end_urb(urb, 0, urb->len);
+	if (bot->throttled)
+		bot->pushing = urb;
+	else
+		end_urb(urb, 0, urb->len);
+	return true;
 }
 
 static void drained(struct scsi_cmd *cmd)
@@ -176,6 +205,7 @@ static void drained(struct scsi_cmd *cmd)
 	struct urb *urb = bot->pushing;
 
 	bot->pushing = NULL;
+	bot->throttled = false;
 	if (urb)
 		end_urb(urb, 0, urb->len);
 	pump(bot);
@@ -247,6 +277,10 @@ static bool advance(struct bot *bot)
 
 	switch (bot->state) {
 	case BOT_COMMAND:
+		/* One that is still arriving is no command, but say so when
+		 * it is whole. */
+		out = out && first_urb(&bot->out)->arrived ==
+				     first_urb(&bot->out)->len;
 		if (out)
 			take_command(bot);
 		return out;
@@ -259,14 +293,11 @@ static bool advance(struct bot *bot)
 			return false;
 		return true;
 	case BOT_DATA_OUT:
-		if (bot->pushing)
+		if (bot->throttled)
 			return false;
-		if (bot->data_ended)
-			data_over(bot);
-		else if (out)
-			take_data(bot);
-		else
-			return false;
+		if (!bot->data_ended)
+			return out && take_data(bot);
+		data_over(bot);
 		return true;
 	case BOT_STATUS:
 		if (in)
@@ -324,8 +355,15 @@ void bot_cancel(struct bot *bot, struct urb *urb)
 		return; /* its bytes are taken; it ends when they are written */
 	else if (list_empty(&urb->backend_node) || urb->status || urb->actual)
 		return; /* ended; on its way back */
+	if (!list_empty(&bot->out) && urb == first_urb(&bot->out))
+		bot->taken = 0;
 	list_remove(&urb->backend_node);
 	end_urb(urb, -ECANCELED, 0);
+}
+
+void bot_arrived(struct bot *bot)
+{
+	pump(bot);
 }
 
 bool bot_halted(const struct bot *bot, uint8_t ep)
@@ -356,7 +394,8 @@ void bot_reset(struct bot *bot)
 		if (bot->pushing)
 			end_urb(bot->pushing, -ECANCELED, 0);
 		bot->pulling = bot->pushing = NULL;
-		bot->pull_active = false;
+		bot->pull_active = bot->throttled = false;
+		bot->taken = 0;
 		bot->state = BOT_ABORTING;
 		/* Runs done(), now or when the image has answered. */
 		scsi_abort(&bot->cmd);

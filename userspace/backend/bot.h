@@ -54,6 +54,8 @@ struct bot {
 	bool pull_active;    /* scsi_pull() was called, its answer is due */
 	struct urb *pulling; /* the URB that it fills; NULL when cancelled */
 	struct urb *pushing; /* OUT: taken, answered when there is room */
+	bool throttled;	     /* the image takes no more now */
+	uint32_t taken;	     /* bytes of the first OUT URB that were pushed */
 	void (*idle)(struct bot *bot); /* see bot_reset() */
 	struct log_limit complaints;
 };
@@ -64,6 +66,9 @@ void bot_init(struct bot *bot, struct bufpool *pool, struct scsi_disk *disk,
 
 /* A bulk URB for BOT_EP_IN or BOT_EP_OUT; takes it. Completes it later. */
 void bot_submit(struct bot *bot, struct urb *urb);
+
+/* More data of an early URB is there. */
+void bot_arrived(struct bot *bot);
 
 /* Ends a taken URB with -ECANCELED, at once or later. */
 void bot_cancel(struct bot *bot, struct urb *urb);

@@ -381,6 +381,12 @@ static void disk_cancel(struct usb_device *device, struct urb *urb)
 		bot_cancel(&disk_of(device)->bot, urb);
 }
 
+static void disk_arrived(struct usb_device *device, struct urb *urb)
+{
+	(void)urb; /* the one that is first in the queue, or behind it */
+	bot_arrived(&disk_of(device)->bot);
+}
+
 static void disk_admin(struct usb_device *device, struct usb_admin *admin)
 {
 	struct disk *disk = disk_of(device);
@@ -436,6 +442,7 @@ static const struct usb_device_ops disk_ops = {
 	.close = disk_close,
 	.submit = disk_submit,
 	.cancel = disk_cancel,
+	.arrived = disk_arrived,
 	.admin = disk_admin,
 	.destroy = disk_destroy,
 };

@@ -9,6 +9,12 @@
 #include "core/outq.h"
 #include "frontend/redir_describe.h"
 
+/*
+ * Data of this size is handed to the device while it arrives: the image is
+ * written by another CPU meanwhile.
+ */
+#define EARLY_MIN (512u << 10)
+
 struct redir_urb {
 	struct urb urb;
 	struct list node; /* on session->urbs while the peer waits for it */
@@ -259,6 +265,8 @@ static void urb_complete(struct urb *urb)
 	struct redir_session *s = ru->session;
 	bool in = urb->ep & USB_DIR_IN;
 
+	if (s->arriving == urb)
+		s->arriving = NULL; /* the rest is received and dropped */
 	/* Off the list: answered when it was cancelled, or forgotten. */
 	if (!list_empty(&ru->node)) {
 		list_remove(&ru->node);
@@ -271,10 +279,11 @@ static void urb_complete(struct urb *urb)
 	settle(s);
 }
 
-/* Takes payload. */
+/* Takes payload. early: it is still arriving. */
 static void start_transfer(struct redir_session *s,
 			   const struct usbredir_msg *msg,
-			   enum usb_transfer type, struct buf *payload)
+			   enum usb_transfer type, struct buf *payload,
+			   bool early)
 {
 	struct redir_urb *ru = calloc(1, sizeof(*ru));
 	int ret = -ENOMEM;
@@ -286,6 +295,7 @@ static void start_transfer(struct redir_session *s,
 	ru->urb.complete = urb_complete;
 	ru->urb.type = (uint8_t)type;
 	ru->urb.buf = payload;
+	ru->urb.early = early;
 	if (type == USB_CONTROL) {
 		const struct usbredir_control *c = &msg->control;
 
@@ -308,8 +318,11 @@ static void start_transfer(struct redir_session *s,
 	list_append(&s->urbs, &ru->node);
 	s->owed++;
 	ret = usb_submit(s->device, &ru->urb);
-	if (!ret)
+	if (!ret) {
+		if (early)
+			s->arriving = &ru->urb;
 		return;
+	}
 	s->owed--;
 	list_remove(&ru->node);
 	free(ru);
@@ -482,7 +495,7 @@ static void control_request(struct redir_session *s,
 	struct redir_admin *ra;
 
 	if (!usb_setup_to_admin(&setup, &what)) {
-		start_transfer(s, msg, USB_CONTROL, payload);
+		start_transfer(s, msg, USB_CONTROL, payload, false);
 		return;
 	}
 	buf_put(payload);
@@ -642,7 +655,7 @@ static void parser_packet(struct redir_parser *parser,
 			control_request(s, msg, payload);
 			return;
 		} else if (msg->type == USBREDIR_BULK_PACKET) {
-			start_transfer(s, msg, USB_BULK, payload);
+			start_transfer(s, msg, USB_BULK, payload, false);
 			return;
 		} else {
 			reply(s, msg, -EPIPE, 0, NULL, 0);
@@ -665,13 +678,35 @@ static int parser_admit(struct redir_parser *parser,
 			const struct usbredir_msg *msg)
 {
 	struct redir_session *s = session_of_parser(parser);
+	int ret;
 
 	/* Everything else is small. */
 	if (msg->type != USBREDIR_BULK_PACKET)
 		return 0;
 	if (s->state != REDIR_ATTACHED)
 		return -EIO;
-	return usb_check_quota(s->device, msg->data_len);
+	ret = usb_check_quota(s->device, msg->data_len);
+	if (!ret && msg->data_len >= EARLY_MIN && usb_takes_early(s->device))
+		return REDIR_EARLY;
+	return ret;
+}
+
+static void parser_started(struct redir_parser *parser,
+			   const struct usbredir_msg *msg, struct buf *payload)
+{
+	start_transfer(session_of_parser(parser), msg, USB_BULK, payload, true);
+}
+
+static void parser_arrived(struct redir_parser *parser, uint32_t have)
+{
+	struct redir_session *s = session_of_parser(parser);
+	struct urb *urb = s->arriving;
+
+	if (!urb)
+		return; /* it has ended already: refused, cancelled */
+	if (have == urb->len)
+		s->arriving = NULL;
+	usb_arrived(urb, have);
 }
 
 static void parser_refused(struct redir_parser *parser,
@@ -705,6 +740,8 @@ static void parser_broken(struct redir_parser *parser, const char *why)
 static const struct redir_parser_ops parser_ops = {
 	.packet = parser_packet,
 	.admit = parser_admit,
+	.started = parser_started,
+	.arrived = parser_arrived,
 	.refused = parser_refused,
 	.skipped = parser_skipped,
 	.broken = parser_broken,

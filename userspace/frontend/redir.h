@@ -69,11 +69,12 @@ struct redir_session {
 	struct registry_waiter waiter;
 	struct usb_device *device; /* borrows; NULL: none */
 	/* In flight and to be answered: */
-	struct list urbs;   /* struct redir_urb */
-	struct list admins; /* struct redir_admin */
-	unsigned int owed;  /* URBs and admin requests that will complete */
-	bool ack_due;	    /* device_disconnect was sent, its ack is due */
-	bool closing;	    /* redir_session_close() was called */
+	struct list urbs;     /* struct redir_urb */
+	struct list admins;   /* struct redir_admin */
+	struct urb *arriving; /* early, its data is coming; NULL: none */
+	unsigned int owed;    /* URBs and admin requests that will complete */
+	bool ack_due;	      /* device_disconnect was sent, its ack is due */
+	bool closing;	      /* redir_session_close() was called */
 	bool failed;
 	uint64_t skipped; /* packets that were not understood */
 

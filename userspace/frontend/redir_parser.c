@@ -7,6 +7,9 @@
 /* A payload of which less is missing goes through staging with the rest. */
 #define DIRECT_MIN 4096
 
+/* An early payload is reported, and handed on, in slices of this size. */
+#define EARLY_SLICE (512u << 10)
+
 static void skip(struct redir_parser *p, uint32_t n)
 {
 	p->skip = n;
@@ -61,7 +64,8 @@ static void parse_type_header(struct redir_parser *p)
 		return;
 	}
 	ret = p->ops->admit(p, &p->msg);
-	if (!ret) {
+	p->early = ret == REDIR_EARLY;
+	if (ret >= 0) {
 		p->payload = bufpool_get(p->pool, p->layout.data);
 		ret = p->payload ? 0 : -ENOMEM;
 	}
@@ -72,6 +76,8 @@ static void parse_type_header(struct redir_parser *p)
 	}
 	p->payload_have = 0;
 	p->want = REDIR_WANT_PAYLOAD;
+	if (p->early)
+		p->ops->started(p, &p->msg, buf_ref(p->payload));
 }
 
 static void payload_arrived(struct redir_parser *p, uint32_t n)
@@ -79,11 +85,16 @@ static void payload_arrived(struct redir_parser *p, uint32_t n)
 	struct buf *payload = p->payload;
 
 	p->payload_have += n;
+	if (p->early)
+		p->ops->arrived(p, p->payload_have);
 	if (p->payload_have < p->layout.data)
 		return;
 	p->payload = NULL;
 	p->want = REDIR_WANT_HEADER;
-	p->ops->packet(p, &p->msg, payload);
+	if (p->early)
+		buf_put(payload);
+	else
+		p->ops->packet(p, &p->msg, payload);
 }
 
 /* One step over what is in staging; false when it needs more bytes. */
@@ -135,6 +146,8 @@ void *redir_parser_space(struct redir_parser *p, size_t *len, bool *exact)
 	*exact = receives_directly(p);
 	if (*exact) {
 		*len = p->layout.data - p->payload_have;
+		if (p->early)
+			*len = MIN(*len, EARLY_SLICE);
 		return p->payload->data + p->payload_have;
 	}
 	if (p->start) {

@@ -18,13 +18,24 @@
 
 struct redir_parser;
 
+#define REDIR_EARLY 1
+
 /* All may call redir_parser_stop(). */
 struct redir_parser_ops {
 	/* A whole packet; takes payload (msg->data_len bytes, NULL if none). */
 	void (*packet)(struct redir_parser *p, const struct usbredir_msg *msg,
 		       struct buf *payload);
-	/* May msg's payload come in? 0, or the -errno for refused. */
+	/*
+	 * May msg's payload come in? 0; or REDIR_EARLY, when it is to be
+	 * handed on before it has come: then started and arrived run and
+	 * packet does not; or the -errno for refused.
+	 */
 	int (*admit)(struct redir_parser *p, const struct usbredir_msg *msg);
+	/* Takes payload, a reference; nothing of it is there yet. */
+	void (*started)(struct redir_parser *p, const struct usbredir_msg *msg,
+			struct buf *payload);
+	/* have bytes of it are there; at the end msg->data_len. */
+	void (*arrived)(struct redir_parser *p, uint32_t have);
 	/* msg's payload is dropped: it was not admitted, or for want of
 	 * memory. */
 	void (*refused)(struct redir_parser *p, const struct usbredir_msg *msg,
@@ -53,8 +64,9 @@ struct redir_parser {
 	struct usbredir_msg msg;
 	struct buf *payload;
 	uint32_t payload_have;
-	uint32_t skip;			/* bytes to drop */
-	uint32_t start, end;		/* of what staging holds */
+	bool early;	     /* the payload was handed on before it had come */
+	uint32_t skip;	     /* bytes to drop */
+	uint32_t start, end; /* of what staging holds */
 	uint8_t staging[REDIR_STAGING]; /* not initialised: touched when used */
 };
 

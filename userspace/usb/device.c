@@ -174,6 +174,7 @@ int usb_submit(struct usb_device *device, struct urb *urb)
 		return ret;
 	}
 	urb->device = device;
+	urb->arrived = urb->early ? 0 : urb->len;
 	urb->actual = 0;
 	urb->status = 0;
 	list_init(&urb->backend_node);
@@ -194,6 +195,12 @@ void usb_cancel(struct urb *urb)
 {
 	/* On the list of the done: it completes in this turn anyway. */
 	urb->device->ops->cancel(urb->device, urb);
+}
+
+void usb_arrived(struct urb *urb, uint32_t arrived)
+{
+	urb->arrived = arrived;
+	urb->device->ops->arrived(urb->device, urb);
 }
 
 void usb_admin(struct usb_device *device, struct usb_admin *admin)

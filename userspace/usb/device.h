@@ -131,6 +131,11 @@ struct usb_device_ops {
 	void (*close)(struct usb_device *device);
 	int (*submit)(struct usb_device *device, struct urb *urb);
 	void (*cancel)(struct usb_device *device, struct urb *urb);
+	/*
+	 * More data of a taken early URB is there. Before all is there it may
+	 * complete with an error only. NULL: the device wants its URBs whole.
+	 */
+	void (*arrived)(struct usb_device *device, struct urb *urb);
 	void (*admin)(struct usb_device *device, struct usb_admin *admin);
 	/* Frees the device; it is closed. */
 	void (*destroy)(struct usb_device *device);
@@ -214,6 +219,15 @@ void usb_close(struct usb_device *device);
  * see usb_setup_to_admin().
  */
 int must_check usb_submit(struct usb_device *device, struct urb *urb);
+
+/* May URBs be early, that is, submitted while their data is arriving? */
+static inline bool usb_takes_early(const struct usb_device *device)
+{
+	return device->ops->arrived;
+}
+
+/* A taken early URB has arrived bytes now. It may complete from within. */
+void usb_arrived(struct urb *urb, uint32_t arrived);
 
 /* Room for a transfer of len bytes within the quotas? Errors as above. */
 int must_check usb_check_quota(struct usb_device *device, uint64_t len);

@@ -5,6 +5,7 @@
 #ifndef USB_URB_H
 #define USB_URB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -35,6 +36,8 @@ struct usb_setup {
  *
  * OUT: buf, off and len are the submitter's, lent until completion. A backend
  *      that needs the bytes longer takes a reference of its own.
+ *      An early URB is submitted before all data is there, to a device for
+ *      which usb_takes_early(): only the first arrived bytes are.
  * IN:  len is the most that is wanted; buf is NULL. The backend sets buf, off
  *      and actual, and the reference goes to the submitter.
  */
@@ -49,6 +52,8 @@ struct urb {
 	uint32_t len;
 	struct buf *buf;
 	uint32_t off;
+	bool early;
+	uint32_t arrived; /* OUT: bytes that are there; of whole URBs, len */
 
 	/* The outcome, valid in complete: */
 	uint32_t actual; /* bytes moved */
