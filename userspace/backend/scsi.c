@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "backend/scsi_command.h"
+#include "base/checked.h"
 #include "base/log.h"
 
 /* Reads of this size and more are sent from the page cache if they are there. */
@@ -94,6 +95,11 @@ void scsi_respond(struct scsi_cmd *cmd, const void *data, size_t len,
 	cmd->len = len;
 	cmd->window_len = (uint32_t)len;
 	cmd->window_next = len;
+}
+
+bool scsi_range_fits(const struct scsi_disk *disk, struct scsi_range r)
+{
+	return range_within(r.lba, r.blocks, disk->blocks);
 }
 
 /* --- IN: windows read ahead ------------------------------------------------- */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "backend/scsi_command.h"
-#include "base/checked.h"
 
 /* A bound on parameter lists: an UNMAP list has a 16-bit length. */
 #define MAX_PARAM 65536
@@ -66,11 +65,6 @@ void scsi_unmap(struct scsi_cmd *cmd)
 		return;
 	}
 	take_param(cmd, scsi_decode_alloc(cmd->cdb));
-}
-
-bool scsi_range_fits(const struct scsi_disk *disk, struct scsi_range r)
-{
-	return range_within(r.lba, r.blocks, disk->blocks);
 }
 
 void scsi_unmap_list(struct scsi_cmd *cmd)

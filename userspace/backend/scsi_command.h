@@ -36,6 +36,8 @@ void scsi_fail(struct scsi_cmd *cmd, scsi_sense sense);
 void scsi_respond(struct scsi_cmd *cmd, const void *data, size_t len,
 		  size_t alloc);
 
+/* Does r lie within the disk? */
+bool scsi_range_fits(const struct scsi_disk *disk, struct scsi_range r);
 /* Logs once what the image could not do, and fails the command. */
 void scsi_image_failed(struct scsi_cmd *cmd, const char *what, int error,
 		       bool writing);
@@ -62,7 +64,6 @@ void scsi_step_done(struct image_request *request, int res);
 
 /* --- Commands (scsi_block.c) ----------------------------------------------------- */
 
-bool scsi_range_fits(const struct scsi_disk *disk, struct scsi_range r);
 void scsi_read(struct scsi_cmd *cmd);
 void scsi_write(struct scsi_cmd *cmd);
 void scsi_unmap(struct scsi_cmd *cmd);

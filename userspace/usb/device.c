@@ -4,8 +4,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "usb/registry.h"
-
 static void complete_done(struct task *task)
 {
 	struct usb_device *device =
@@ -34,9 +32,15 @@ void usb_device_destroy(struct usb_device *device)
 	if (!device)
 		return;
 	assert(device->state == USB_DEVICE_FREE);
-	registry_remove(device);
+	list_remove(&device->node);
 	task_cancel(&device->done_task);
 	device->ops->destroy(device);
+}
+
+static void freed(struct usb_device *device)
+{
+	if (device->freed)
+		device->freed(device);
 }
 
 void usb_open(struct usb_device *device, struct usb_listener *listener,
@@ -63,7 +67,7 @@ void usb_opened(struct usb_device *device, int status)
 			listener->ops->gone(listener);
 		else
 			listener->ops->opened(listener, status);
-		registry_freed(device);
+		freed(device);
 		return;
 	}
 	device->state = USB_DEVICE_OPEN;
@@ -97,7 +101,7 @@ void usb_closed(struct usb_device *device)
 	device->state = USB_DEVICE_FREE;
 	device->listener = NULL;
 	listener->ops->gone(listener);
-	registry_freed(device);
+	freed(device);
 }
 
 void usb_leave(struct usb_device *device)

@@ -141,6 +141,8 @@ struct usb_device_ops {
 	void (*destroy)(struct usb_device *device);
 };
 
+struct registry;
+
 enum usb_device_state {
 	USB_DEVICE_FREE,
 	USB_DEVICE_OPENING,
@@ -148,11 +150,11 @@ enum usb_device_state {
 	USB_DEVICE_CLOSING,
 };
 
-struct registry;
-
 struct usb_device {
 	const struct usb_device_ops *ops;
 	struct loop *loop;
+	/* It became free again; set by the registry, else NULL. */
+	void (*freed)(struct usb_device *device);
 	struct registry *registry; /* borrows; NULL: in none */
 	struct list node;	   /* on registry->devices */
 	char name[96];		   /* for people: what it is and of what */
@@ -175,7 +177,7 @@ void usb_device_init(struct usb_device *device,
 		     const struct usb_device_ops *ops, struct loop *loop,
 		     const char *name);
 
-/* NULL-safe; the device must be free. */
+/* NULL-safe; the device must be free. Leaves its registry. */
 void usb_device_destroy(struct usb_device *device);
 
 /* --- For backends: answers ------------------------------------------------ */

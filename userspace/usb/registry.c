@@ -14,16 +14,33 @@ void registry_fini(struct registry *registry)
 		usb_device_destroy(list_entry(it, struct usb_device, node));
 }
 
+static bool suits(const struct registry_waiter *waiter,
+		  const struct usb_device *device)
+{
+	return device->state == USB_DEVICE_FREE &&
+	       (!waiter->wanted || waiter->wanted == device);
+}
+
+/* The first who waits for such a device gets it. */
+static void freed(struct usb_device *device)
+{
+	list_for_each_safe (it, &device->registry->waiters) {
+		struct registry_waiter *waiter =
+			list_entry(it, struct registry_waiter, node);
+
+		if (!suits(waiter, device))
+			continue;
+		list_remove(&waiter->node);
+		waiter->granted(waiter, device);
+		return;
+	}
+}
+
 void registry_add(struct registry *registry, struct usb_device *device)
 {
 	device->registry = registry;
+	device->freed = freed;
 	list_append(&registry->devices, &device->node);
-}
-
-void registry_remove(struct usb_device *device)
-{
-	list_remove(&device->node);
-	device->registry = NULL;
 }
 
 struct usb_device *registry_nth(struct registry *registry, unsigned int n)
@@ -32,13 +49,6 @@ struct usb_device *registry_nth(struct registry *registry, unsigned int n)
 		if (!n--)
 			return list_entry(it, struct usb_device, node);
 	return NULL;
-}
-
-static bool suits(const struct registry_waiter *waiter,
-		  const struct usb_device *device)
-{
-	return device->state == USB_DEVICE_FREE &&
-	       (!waiter->wanted || waiter->wanted == device);
 }
 
 bool registry_request(struct registry *registry, struct registry_waiter *waiter)
@@ -59,20 +69,4 @@ bool registry_request(struct registry *registry, struct registry_waiter *waiter)
 void registry_withdraw(struct registry_waiter *waiter)
 {
 	list_remove(&waiter->node);
-}
-
-void registry_freed(struct usb_device *device)
-{
-	if (!device->registry)
-		return;
-	list_for_each_safe (it, &device->registry->waiters) {
-		struct registry_waiter *waiter =
-			list_entry(it, struct registry_waiter, node);
-
-		if (!suits(waiter, device))
-			continue;
-		list_remove(&waiter->node);
-		waiter->granted(waiter, device);
-		return;
-	}
 }

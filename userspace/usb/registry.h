@@ -32,7 +32,6 @@ void registry_fini(struct registry *registry);
 
 /* Takes the device. */
 void registry_add(struct registry *registry, struct usb_device *device);
-void registry_remove(struct usb_device *device);
 
 /* The n-th device, from 0, or NULL. */
 struct usb_device *registry_nth(struct registry *registry, unsigned int n);
@@ -45,8 +44,5 @@ bool registry_request(struct registry *registry,
 		      struct registry_waiter *waiter);
 /* Waits no longer. Nothing happens when it did not wait. */
 void registry_withdraw(struct registry_waiter *waiter);
-
-/* For usb/device.c: the device became free. */
-void registry_freed(struct usb_device *device);
 
 #endif
