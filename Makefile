@@ -20,7 +20,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 VERSION := $(shell cat .version)$(shell git describe --always --dirty --match= \
 	2>/dev/null | sed 's/^/+g/')
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -pthread -Iuserspace $(WARNINGS) \
-	$(CFLAGS) $(SANITIZERS)
+	$(DEFINES) $(CFLAGS) $(SANITIZERS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANITIZERS)
 
 ifdef SANITIZE
@@ -76,7 +76,7 @@ $(O)/version: FORCE
 	$(Q)echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 WITH_VERSION := $(O)/userspace/ryll-bridge.o $(O)/userspace/frontend/redir.o
 $(WITH_VERSION): $(O)/version
-$(WITH_VERSION): CFLAGS += -DRYLL_VERSION='"$(VERSION)"'
+$(WITH_VERSION): DEFINES := -DRYLL_VERSION='"$(VERSION)"'
 
 # Parsers of untrusted bytes: no silent conversion.
 $(O)/userspace/wire/%.o: WARNINGS += -Wconversion -Wsign-conversion -Werror
@@ -162,6 +162,19 @@ bench:
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)O='$(O)' tests/bench/run '$(T)'
 
+# Lines that the unit tests and the fuzz corpora run, a file a line.
+.PHONY: cov
+cov:
+	$(Q)tools/install-deps check
+	$(Q)$(MAKE) --no-print-directory O=$(O)-cov CFLAGS='-O0 -g --coverage' \
+		LDFLAGS=--coverage tests
+	$(Q)O='$(O)-cov' tests/run '^(unit|fuzz)/' | tail -n 1
+	$(Q)cd $(O)-cov && for f in $$(find userspace -name '*.gcda'); do \
+		gcov -n $$f 2>/dev/null | awk -v f=$${f%.gcda}.c \
+		'/^File .*\.c.$$/ { own = index($$0, f) } \
+		own && /^Lines/ { sub(/.*executed:/, ""); print $$0 "  " f; own = 0 }'; \
+	done | sort -n
+
 # --- Style -------------------------------------------------------------------------------
 
 C_FILES = $(shell git ls-files '*.c' '*.h')
@@ -199,6 +212,7 @@ help:
 	@echo 'check-san    the tests that need no guest, under ASan and UBSan'
 	@echo 'check-fresh  both in new Debian roots with nothing installed'
 	@echo 'bench        measure against QEMU, sendfile and others (T=wire|guest|idle)'
+	@echo 'cov          the lines that unit tests and fuzz corpora run'
 	@echo 'fuzz         each fuzz target for T=60 seconds'
 	@echo 'lint format  check, or apply, the style'
 	@echo 'man install clean'
