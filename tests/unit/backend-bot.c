@@ -691,6 +691,37 @@ static void test_early(void **state)
 	free(back);
 }
 
+/* The endpoint is halted while an early URB is being taken. */
+static void test_early_halted(void **state)
+{
+	uint8_t block[BLOCK] = { 1 };
+	struct rig_urb u;
+	struct rig rig;
+
+	(void)state;
+	begin(&rig);
+	rig_send_cbw(&rig, RIG_OUT, 1 << 20, WRITE_10(0, (1 << 20) / BLOCK));
+	rig_urb_out(&rig, &u, BOT_EP_OUT, block, 0);
+	buf_put(u.urb.buf);
+	u.urb.buf = bufpool_get(&rig.pool, 1 << 20);
+	memset(u.urb.buf->data, 0, 1 << 20);
+	u.urb.len = 1 << 20;
+	u.urb.early = true;
+	rig_submit(&rig, &u);
+	usb_arrived(&u.urb, 600000);
+	assert_int_equal(
+		rig_control(&rig,
+			    (struct usb_setup){ 0x02, 0x03, 0, BOT_EP_OUT, 0 },
+			    NULL),
+		0);
+	assert_int_equal(rig_finish(&rig, &u), -EPIPE);
+	rig_urb_fini(&u);
+	assert_int_equal(rig_clear_halt(&rig, BOT_EP_OUT), 0);
+	/* The next one starts from its own beginning. */
+	assert_int_equal(rig_out(&rig, BOT_EP_OUT, block, BLOCK), 0);
+	rig_fini(&rig);
+}
+
 /* --- Cancel, reset and close at every stage of a command ---------------------------- */
 
 /* Where a command stands when it is disturbed. */
@@ -1300,6 +1331,7 @@ int main(void)
 		cmocka_unit_test(test_halt_of_no_endpoint),
 		cmocka_unit_test(test_get_max_lun),
 		cmocka_unit_test(test_early),
+		cmocka_unit_test(test_early_halted),
 		cmocka_unit_test(test_cancel_then_recovery),
 		cmocka_unit_test(test_recovery_while_busy),
 		cmocka_unit_test(test_two_class_resets),

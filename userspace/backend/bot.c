@@ -30,9 +30,21 @@ static struct urb *take_urb(struct list *queue)
 	return node ? list_entry(node, struct urb, backend_node) : NULL;
 }
 
+/* The first OUT URB, whether or not some of it was taken before. */
+static struct urb *take_out(struct bot *bot)
+{
+	bot->taken = 0;
+	return take_urb(&bot->out);
+}
+
 static struct urb *first_urb(const struct list *queue)
 {
 	return list_first(queue, struct urb, backend_node);
+}
+
+static bool is_whole(const struct urb *urb)
+{
+	return urb->arrived == urb->len;
 }
 
 /* --- CBW ------------------------------------------------------------------------ */
@@ -73,7 +85,7 @@ static void choose_data_stage(struct bot *bot)
 
 static void take_command(struct bot *bot)
 {
-	struct urb *urb = take_urb(&bot->out);
+	struct urb *urb = take_out(bot);
 	int ret;
 
 	if (!urb->len) { /* a zero-length packet behind the last data */
@@ -180,15 +192,14 @@ static bool take_data(struct bot *bot)
 {
 	struct urb *urb = first_urb(&bot->out);
 	uint32_t n = urb->arrived - bot->taken;
-	bool whole = urb->arrived == urb->len;
+	bool whole = is_whole(urb);
 
 	if (!whole && n < PIECE_MIN)
 		return false;
 	bot->throttled = !push(bot, urb, n); /* until drained() */
 	if (!whole)
 		return true;
-	take_urb(&bot->out);
-	bot->taken = 0;
+	take_out(bot);
 	if (bot->moved > bot->cbw.length)
 		bot->phase_error = true; /* more than it announced */
 	bot->data_ended = bot->moved >= bot->cbw.length;
@@ -266,7 +277,7 @@ static void stall_halted(struct bot *bot)
 
 	while (bot->halted_in && (urb = take_urb(&bot->in)))
 		end_urb(urb, -EPIPE, 0);
-	while (bot->halted_out && (urb = take_urb(&bot->out)))
+	while (bot->halted_out && (urb = take_out(bot)))
 		end_urb(urb, -EPIPE, 0);
 }
 
@@ -279,8 +290,7 @@ static bool advance(struct bot *bot)
 	case BOT_COMMAND:
 		/* One that is still arriving is no command, but say so when
 		 * it is whole. */
-		out = out && first_urb(&bot->out)->arrived ==
-				     first_urb(&bot->out)->len;
+		out = out && is_whole(first_urb(&bot->out));
 		if (out)
 			take_command(bot);
 		return out;
@@ -416,7 +426,7 @@ void bot_stop(struct bot *bot, int status)
 	bot->halted_in = bot->halted_out = false;
 	while ((urb = take_urb(&bot->in)))
 		end_urb(urb, status, 0);
-	while ((urb = take_urb(&bot->out)))
+	while ((urb = take_out(bot)))
 		end_urb(urb, status, 0);
 	bot_reset(bot);
 }
