@@ -10,8 +10,10 @@
 /* cmocka wants those four first. */
 #include <cmocka.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -280,6 +282,104 @@ static void test_many(void **state)
 	close(fd);
 }
 
+/* A socket that takes nothing more; send_failing() is refused with -EAGAIN. */
+static int full_pair[2];
+static struct probe failing;
+static struct msghdr failing_msg;
+static struct iovec failing_iov;
+
+static void full_socket(void)
+{
+	static char junk[4096];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, full_pair), 0);
+	while (send(full_pair[0], junk, sizeof(junk), MSG_DONTWAIT) > 0)
+		;
+	failing = (struct probe){ 0 };
+	fill_msg(&failing_msg, &failing_iov, "hello", 5);
+}
+
+static void send_failing(unsigned int flags)
+{
+	op_sendmsg(loop, &failing.op, full_pair[0], &failing_msg, 0, flags);
+}
+
+/* Goes on as transports do: without OP_NOW, behind what is in the way. */
+static void failing_done(struct op *op, int res)
+{
+	probe_done(op, res);
+	if (res == -EAGAIN)
+		send_failing(0);
+}
+
+static struct probe ready[1000];
+static int ready_fd;
+
+static void poll_ready(int n)
+{
+	for (int i = 0; i < n; i++) {
+		ready[i] = (struct probe){ 0 };
+		op_init(&ready[i].op, probe_done);
+		op_poll(loop, &ready[i].op, ready_fd, POLLOUT);
+	}
+}
+
+/* Sends and fills the submission queue, in the middle of the events. */
+static void crowd_done(struct op *op, int res)
+{
+	probe_done(op, res);
+	send_failing(OP_NOW);
+	poll_ready(300);
+}
+
+static void check_failed_once(void)
+{
+	for (int i = 0; i < 5; i++) {
+		loop_hurry(loop);
+		assert_int_equal(loop_turn(loop), 0);
+	}
+	/* Refused, and waiting behind what is in the way: not sent. */
+	assert_int_equal(failing.runs, 1);
+	assert_int_equal(failing.res, -EAGAIN);
+	assert_true(op_busy(&failing.op));
+	op_cancel(loop, &failing.op);
+	while (failing.runs == 1)
+		assert_int_equal(loop_turn(loop), 0);
+	assert_int_equal(failing.runs, 2);
+	assert_int_equal(failing.res, -ECANCELED);
+	close(full_pair[0]);
+	close(full_pair[1]);
+	close(ready_fd);
+}
+
+/* The failure comes among the very events that brought the attempt about. */
+static void test_fails_in_a_crowd(void **state)
+{
+	struct probe crowd = { 0 };
+
+	(void)state;
+	full_socket();
+	ready_fd = eventfd(0, EFD_CLOEXEC);
+	op_init(&failing.op, failing_done);
+	op_init(&crowd.op, crowd_done);
+	op_poll(loop, &crowd.op, ready_fd, POLLOUT);
+	turn_until(&crowd);
+	check_failed_once();
+}
+
+/* The event of the failure has no room in the ring any more. */
+static void test_fails_behind_many(void **state)
+{
+	(void)state;
+	full_socket();
+	ready_fd = eventfd(0, EFD_CLOEXEC);
+	op_init(&failing.op, failing_done);
+	poll_ready(ARRAY_SIZE(ready));
+	send_failing(OP_NOW);
+	assert_int_equal(loop_turn(loop), 0);
+	check_failed_once();
+}
+
 static void test_cancel(void **state)
 {
 	struct probe p = { 0 };
@@ -338,10 +438,16 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_tasks),    TEST(test_timers),
-		TEST(test_send_now), TEST(test_now_comes_first),
-		TEST(test_hurry),    TEST(test_read_now),
-		TEST(test_many),     TEST(test_cancel),
+		TEST(test_tasks),
+		TEST(test_timers),
+		TEST(test_send_now),
+		TEST(test_now_comes_first),
+		TEST(test_hurry),
+		TEST(test_read_now),
+		TEST(test_many),
+		TEST(test_cancel),
+		TEST(test_fails_in_a_crowd),
+		TEST(test_fails_behind_many),
 		TEST(test_worker),
 	};
 

@@ -142,17 +142,26 @@ static void run_timers(struct loop *loop)
 	}
 }
 
-/* Whatever was queued with OP_NOW has its outcome after a submission. */
+/*
+ * Whatever was queued with OP_NOW has its outcome after a submission - if the
+ * kernel took it: short of memory, it takes only some requests, or none.
+ */
 static void mark_decided(struct loop *loop)
 {
 	struct list *node;
 
+	if (io_uring_sq_ready(&loop->ring)) {
+		loop->eager = true;
+		return;
+	}
 	while ((node = list_pop(&loop->trying)))
 		list_append(&loop->decided, node);
 }
 
 static void complete(struct op *op, int res)
 {
+	/* An event may come before complete_decided() does. */
+	list_remove(&op->node);
 	op->state = OP_IDLE;
 	op->done(op, res);
 }
@@ -160,6 +169,7 @@ static void complete(struct op *op, int res)
 /*
  * Outcomes of OP_NOW come before all other completions of the turn: a caller
  * that sent or read "now" sees it done before it sees what the peer did next.
+ * (Not when the kernel has more events than the ring has room for.)
  */
 static void complete_decided(struct loop *loop)
 {
@@ -222,7 +232,6 @@ static int submit_and_wait(struct loop *loop)
 		timeout = &ts;
 	}
 	loop->eager = false;
-	mark_decided(loop);
 	loop->stats.enters++;
 	if (!wait)
 		ret = io_uring_submit_and_get_events(&loop->ring);
@@ -231,6 +240,7 @@ static int submit_and_wait(struct loop *loop)
 						       timeout, NULL);
 	else
 		ret = io_uring_submit_and_wait(&loop->ring, 1);
+	mark_decided(loop);
 	if (ret == -EINTR || ret == -ETIME || ret == -EAGAIN || ret == -EBUSY)
 		return 0;
 	return ret < 0 ? ret : 0;
@@ -245,6 +255,10 @@ int loop_turn(struct loop *loop)
 	if (ret < 0)
 		return ret;
 	loop->now = clock_ms();
+	/* Failures of OP_NOW may be among the events that the ring has no room
+	 * for: complete_decided() would not see them. */
+	if (io_uring_cq_has_overflow(&loop->ring))
+		complete_events(loop);
 	complete_decided(loop);
 	complete_events(loop);
 	run_timers(loop);
