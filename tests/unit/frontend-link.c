@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -306,6 +307,62 @@ static void test_stops_receiving(void **state)
 	end(&b);
 }
 
+static bool time_over;
+
+static void late(struct timer *timer)
+{
+	(void)timer;
+	time_over = true;
+}
+
+/*
+ * On a real socket: answers for more than one send leave although nothing
+ * else happens that would wake the loop.
+ */
+static void test_many_answers(void **state)
+{
+	enum { N = 100 };
+	struct usbredir_msg hello = { .type = USBREDIR_HELLO, .data_len = 4 };
+	struct usbredir_msg ask = { .type = USBREDIR_GET_CONFIGURATION };
+	uint8_t out[USBREDIR_MAX_HEAD + 4 + N * 16], in[8192];
+	/* Ours, what attaching says, and N answers of 16 + 2 bytes. */
+	size_t expected =
+		12 + 64 + 4 + (16 + 160) + (16 + 132) + (16 + 10) + N * 18;
+	size_t len;
+	struct timer timer;
+	struct transport *t;
+	struct bench b = { 0 };
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(loop_create(&b.loop), 0);
+	bufpool_init(&b.pool);
+	registry_init(&b.registry);
+	b.fake = fake_device_new(b.loop, &b.pool);
+	registry_add(&b.registry, &b.fake->device);
+	assert_int_equal(
+		transport_over_fds(b.loop, pair[0], pair[0], "peer", &t), 0);
+	assert_int_equal(redir_link_create(t, &b.pool, &b.registry, NULL, ended,
+					   &b, &b.link),
+			 0);
+	len = usbredir_encode(&hello, 0, out);
+	memcpy(out + len, "\xff\0\0\0", 4);
+	len += 4;
+	for (int i = 0; i < N; i++)
+		len += usbredir_encode(&ask, REDIR_CAPS, out + len);
+	assert_int_equal(send(pair[1], out, len, 0), len);
+	/* The only event behind the peer's words; it comes too late to help. */
+	timer_init(&timer, late);
+	timer_start(b.loop, &timer, 300);
+	for (time_over = false; !time_over;)
+		assert_int_equal(loop_turn(b.loop), 0);
+	assert_int_equal(recv(pair[1], in, sizeof(in), MSG_DONTWAIT), expected);
+	close(pair[1]);
+	turns(&b);
+	end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_device_is_slow),
 		cmocka_unit_test(test_finish),
 		cmocka_unit_test(test_stops_receiving),
+		cmocka_unit_test(test_many_answers),
 	};
 
 	log_level = LOG_LEVEL_ERR;

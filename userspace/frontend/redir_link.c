@@ -51,6 +51,7 @@ static void flush(struct task *task)
 {
 	struct redir_link *link = container_of(task, struct redir_link, flush);
 	struct iovec iov[TRANSPORT_IOV];
+	size_t left = outq_bytes(&link->out);
 	unsigned int n;
 
 	if (link->ending)
@@ -69,6 +70,12 @@ static void flush(struct task *task)
 	}
 	link->sending = true;
 	transport_send(link->transport, iov, n);
+	for (unsigned int i = 0; i < n; i++)
+		left -= iov[i].iov_len;
+	/* Success may be told lazily, with what the peer says next: not when
+	 * it waits for the rest, nor when nobody listens to it. */
+	if (left || !link->receiving || link->finishing)
+		loop_hurry(link->session.loop);
 }
 
 static void sent(struct transport *t, int res)
