@@ -1298,6 +1298,50 @@ static void test_image_too_small(void **state)
 	loop_destroy(loop);
 }
 
+/* Completes without waking the loop, as a session does. */
+static void completed_quietly(struct urb *urb)
+{
+	container_of(urb, struct rig_urb, urb)->completions++;
+}
+
+/*
+ * Case 2, the CSW asked for together with the command: the image was read
+ * ahead, nobody wants it, and yet its end must not be waited for in sleep.
+ */
+static void test_unwanted_read_ahead(void **state)
+{
+	uint8_t cbw[BOT_CBW_SIZE], block[4096] = { 0 };
+	char path[] = "/tmp/ryll-test-XXXXXX";
+	struct rig_urb command, csw;
+	struct image *image;
+	const char *why;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	/* A file that a read "now" is possible of. */
+	rig.fd = mkstemp(path);
+	assert_true(rig.fd >= 0);
+	assert_int_equal(write(rig.fd, block, sizeof(block)), sizeof(block));
+	assert_int_equal(raw_open(rig.loop, path, false, &image, &why), 0);
+	unlink(path);
+	rig_disk_over(&rig, image, &(struct disk_options){ .block_size = 512 });
+	rig_open_disk(&rig, USB_SPEED_SUPER);
+	rig_cbw(&rig, cbw, RIG_NONE, 0, CDB(0x28, 0, 0, 0, 0, 0, 0, 0, 8));
+	rig_urb_out(&rig, &command, BOT_EP_OUT, cbw, sizeof(cbw));
+	command.urb.complete = completed_quietly;
+	rig_submit(&rig, &command);
+	rig_urb_in(&csw, BOT_EP_IN, BOT_CSW_SIZE);
+	rig_submit(&rig, &csw);
+	assert_int_equal(rig_finish(&rig, &csw), 0);
+	assert_int_equal(command.completions, 1);
+	assert_int_equal(rig_csw(&rig, csw.urb.buf->data + csw.urb.off),
+			 BOT_PHASE_ERROR);
+	rig_urb_fini(&command);
+	rig_urb_fini(&csw);
+	rig_fini(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1320,6 +1364,7 @@ int main(void)
 		cmocka_unit_test(test_large_transfers),
 		cmocka_unit_test(test_out_beyond_pending),
 		cmocka_unit_test(test_in_urbs_before_cbw),
+		cmocka_unit_test(test_unwanted_read_ahead),
 		cmocka_unit_test(test_out_urbs_at_once),
 		cmocka_unit_test(test_csw_urb_too_small),
 		cmocka_unit_test(test_invalid_cbw),

@@ -343,8 +343,14 @@ static void release(struct scsi_cmd *cmd)
 /* Ends a command that nobody moves data for and that has nothing in flight. */
 void scsi_settle(struct scsi_cmd *cmd)
 {
-	if (!(cmd->finished || cmd->aborted) || cmd->busy || !cmd->command)
+	if (!(cmd->finished || cmd->aborted) || !cmd->command)
 		return;
+	if (cmd->busy) {
+		/* Read ahead lazily, and nobody is going to pull it. */
+		if (cmd->window_reading)
+			loop_hurry(cmd->disk->loop);
+		return;
+	}
 	if (!cmd->aborted && cmd->command->execute && !cmd->executing &&
 	    cmd->status == SCSI_GOOD && cmd->dir == SCSI_DIR_OUT) {
 		cmd->executing = true;
