@@ -171,6 +171,26 @@ static void test_map(void **state)
 	image_destroy(image);
 }
 
+/*
+ * Of somebody else's file the kernel tells nobody which pages are in memory:
+ * it says all of them. Such an image is never mapped.
+ */
+static void test_not_ours(void **state)
+{
+	struct image *image;
+
+	(void)state;
+	if (geteuid())
+		skip(); /* root may be somebody else */
+	assert_int_equal(chmod(".", 0755), 0);
+	assert_int_equal(fchmod(file, 0644), 0);
+	assert_int_equal(seteuid(65534), 0);
+	assert_int_equal(raw_open(loop, path, true, &image, &why), 0);
+	assert_null(image_map(image, 0, 65536));
+	image_destroy(image);
+	assert_int_equal(seteuid(0), 0);
+}
+
 /* RLIMIT_FSIZE makes writes fail as a full disk does. */
 static void test_no_space(void **state)
 {
@@ -242,8 +262,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_read_write), TEST(test_holes),    TEST(test_shrunk),
-		TEST(test_map),	       TEST(test_no_space), TEST(test_locks),
-		TEST(test_identity),   TEST(test_refusals),
+		TEST(test_map),	       TEST(test_not_ours), TEST(test_no_space),
+		TEST(test_locks),      TEST(test_identity), TEST(test_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

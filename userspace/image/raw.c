@@ -17,7 +17,7 @@
 struct raw {
 	struct image image;
 	int fd;
-	uint8_t *map; /* all of it, or NULL */
+	uint8_t *map; /* all of it, and a page; or NULL */
 };
 
 #define PAGE 4096u
@@ -131,6 +131,31 @@ static void raw_submit(struct image *image, struct image_request *r)
 	}
 }
 
+/* The file's pages, and one that it cannot have. */
+static size_t map_size(uint64_t size)
+{
+	return (size_t)((size + PAGE - 1) / PAGE * PAGE + PAGE);
+}
+
+/*
+ * Address space only. An image that cannot be mapped is read. Of files that
+ * are neither ours nor may be written by us mincore() says that every page is
+ * resident: even the one that is not there.
+ */
+static uint8_t *map_file(int fd, uint64_t size)
+{
+	size_t len = map_size(size);
+	unsigned char resident = 1;
+	uint8_t *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return NULL;
+	if (!mincore(map + len - PAGE, PAGE, &resident) && !(resident & 1))
+		return map;
+	munmap(map, len);
+	return NULL;
+}
+
 static const void *raw_map(struct image *image, uint64_t off, uint32_t len)
 {
 	struct raw *raw = raw_of(image);
@@ -153,7 +178,7 @@ static void raw_destroy(struct image *image)
 	struct raw *raw = raw_of(image);
 
 	if (raw->map)
-		munmap(raw->map, image->size);
+		munmap(raw->map, map_size(image->size));
 	close(raw->fd);
 	free(raw);
 }
@@ -288,10 +313,7 @@ int raw_open(struct loop *loop, const char *path, bool read_only,
 		.identity = identity_of(path),
 	};
 	raw->fd = fd;
-	/* Address space only. An image that cannot be mapped is read. */
-	raw->map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	if (raw->map == MAP_FAILED)
-		raw->map = NULL;
+	raw->map = map_file(fd, size);
 	fd = -1;
 	*image = &raw->image;
 	return 0;
