@@ -147,6 +147,13 @@ static int run_command(struct bridge *b)
 	_exit(127);
 }
 
+/* The end: no connection is left, and no command. */
+static void check_over(struct bridge *b)
+{
+	if (b->ports.over && !b->child)
+		loop_stop(b->loop);
+}
+
 static void child_ended(struct bridge *b)
 {
 	int status;
@@ -157,6 +164,7 @@ static void child_ended(struct bridge *b)
 	b->status = WIFEXITED(status) ? WEXITSTATUS(status)
 				      : 128 + WTERMSIG(status);
 	redir_ports_finish(&b->ports);
+	check_over(b);
 }
 
 static void caught(struct signals *signals, int signo)
@@ -168,14 +176,25 @@ static void caught(struct signals *signals, int signo)
 		return;
 	}
 	log_info("%s: detaching", strsignal(signo));
+	/* Its status is ours. One that does not listen is asked twice. */
 	if (b->child)
-		kill(b->child, SIGTERM);
+		kill(b->child, b->ports.finishing ? SIGKILL : SIGTERM);
 	redir_ports_finish(&b->ports);
 }
 
 static void finished(struct redir_ports *ports)
 {
-	loop_stop(container_of(ports, struct bridge, ports)->loop);
+	check_over(container_of(ports, struct bridge, ports));
+}
+
+static bool data_lost(struct bridge *b)
+{
+	struct usb_device *device;
+
+	for (unsigned int i = 0; (device = registry_nth(&b->registry, i)); i++)
+		if (device->data_lost)
+			return true;
+	return false;
 }
 
 static int serve(struct bridge *b)
@@ -213,6 +232,9 @@ static int serve(struct bridge *b)
 		ret = run_command(b);
 	if (!ret)
 		ret = loop_run(b->loop);
+	/* It has been said; a script must hear of it, too. */
+	if (!ret && data_lost(b))
+		ret = -EIO;
 	return ret;
 }
 
@@ -225,11 +247,11 @@ static void release(struct bridge *b)
 	if (!b->ports.finishing)
 		redir_ports_finish(&b->ports);
 	signals_fini(&b->signals);
-	worker_fini(&b->worker);
 	if (b->temp[0])
 		rmdir(b->temp);
-	if (b->ports.n_links)
+	if (b->ports.n_links || worker_busy(&b->worker))
 		return;
+	worker_fini(&b->worker);
 	redir_ports_fini(&b->ports);
 	registry_fini(&b->registry);
 	loop_destroy(b->loop);

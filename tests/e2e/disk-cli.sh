@@ -74,6 +74,16 @@ bridge_stop
 check "--run ends with the command's status" [ $? = 7 ]
 "$BRIDGE" $disk --run 'kill -9 $$' 2>/dev/null
 check "--run tells of a signal" [ $? = 137 ]
+bridge_start $disk --run 'exec sleep 100'
+eventually 10 logged "listening on"
+bridge_stop TERM
+check "SIGTERM reaches the command, and its status counts" [ $? = 143 ]
+bridge_start $disk --connect tcp:no-such-host.invalid:1
+sleep 0.5 # it is looking the name up, or has failed and waits
+start=$SECONDS
+bridge_stop TERM
+check "SIGTERM ends it while a name is looked up" \
+	[ $? = 0 -a $((SECONDS - start)) -le 3 ]
 check "--run leaves no folder behind" \
 	bash -c '! ls -d ${TMPDIR:-/tmp}/ryll-??????/socket 2>/dev/null'
 check "--show-limits" bash -c "$BRIDGE --show-limits | grep -q connections"

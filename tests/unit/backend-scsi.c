@@ -1049,6 +1049,21 @@ static void test_eject_then_open(void **state)
 	rig_fini(&rig);
 }
 
+/* The end of a session cannot make the writes stable: that is not forgotten. */
+static void test_lost_at_close(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	begin(&rig);
+	assert_false(rig.device->data_lost);
+	rig.mem->error[IMAGE_FLUSH] = -EIO;
+	rig_close(&rig);
+	assert_true(rig.device->data_lost);
+	rig_open_disk(&rig, USB_SPEED_SUPER);
+	rig_fini(&rig);
+}
+
 static void test_start_stop(void **state)
 {
 	struct rig rig;
@@ -1320,6 +1335,7 @@ int main(void)
 		cmocka_unit_test(test_eject_and_load),
 		cmocka_unit_test(test_eject_then_open),
 		cmocka_unit_test(test_start_stop),
+		cmocka_unit_test(test_lost_at_close),
 		cmocka_unit_test(test_prevent_allow),
 		cmocka_unit_test(test_report_luns),
 		cmocka_unit_test(test_report_all_opcodes),

@@ -291,7 +291,7 @@ static void fill_info(struct disk *disk, enum usb_speed speed)
 }
 
 /* Configuration 0 has no endpoints but the control one (USB 2.0, 9.1.1.4);
- * setting one ends all halts (9.1.1.5). */
+ * setting one ends halts (9.1.1.5), but that of an invalid CBW. */
 static void set_configuration(struct disk *disk, uint8_t configuration)
 {
 	struct usb_info *info = &disk->device.info;
@@ -325,6 +325,7 @@ static void flushed(struct image_request *request, int res)
 	if (res < 0)
 		log_err("%s: flushing the image failed: %s; the last writes may be lost",
 			disk->device.name, strerror(-res));
+	disk->device.data_lost |= res < 0;
 	usb_closed(&disk->device);
 }
 

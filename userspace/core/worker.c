@@ -20,9 +20,11 @@ static void *worker_main(void *arg)
 			continue;
 		}
 		job = list_entry(node, struct worker_job, node);
+		w->running = true;
 		pthread_mutex_unlock(&w->lock);
 		job->work(job);
 		pthread_mutex_lock(&w->lock);
+		w->running = false;
 		list_append(&w->finished, &job->node);
 		if (write(w->event, &one, sizeof(one)) < 0) {
 			/* Full: the loop has an event to see already. */
@@ -96,6 +98,16 @@ int worker_submit(struct worker *w, struct worker_job *job)
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
 	return 0;
+}
+
+bool worker_busy(struct worker *w)
+{
+	bool busy;
+
+	pthread_mutex_lock(&w->lock);
+	busy = w->running || !list_empty(&w->todo);
+	pthread_mutex_unlock(&w->lock);
+	return busy;
 }
 
 void worker_fini(struct worker *w)

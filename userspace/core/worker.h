@@ -30,9 +30,13 @@ struct worker {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct list todo, finished; /* under lock */
+	bool running;		    /* under lock: a job is at work */
 };
 
 void worker_init(struct worker *worker, struct loop *loop);
+
+/* A job is running or waits to be. */
+bool worker_busy(struct worker *worker);
 
 /* Waits for the running job; jobs that have not started are forgotten. */
 void worker_fini(struct worker *worker);

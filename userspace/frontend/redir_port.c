@@ -23,11 +23,12 @@ static void redial(struct redir_port *port);
 
 static void check_finished(struct redir_ports *ports)
 {
-	if (!ports->finishing || ports->n_links)
+	if (!ports->finishing || ports->over || ports->n_links)
 		return;
 	list_for_each (it, &ports->ports)
 		if (list_entry(it, struct redir_port, node)->busy)
 			return;
+	ports->over = true;
 	ports->finished(ports);
 }
 
@@ -233,7 +234,9 @@ void redir_ports_finish(struct redir_ports *ports)
 			socket_listener_close(&port->listener);
 		if (port->kind == PORT_DIALER) {
 			timer_stop(&port->retry);
-			socket_dialer_cancel(&port->dialer);
+			/* Not waited for: its name server may be dead. */
+			if (!socket_dialer_cancel(&port->dialer))
+				port->busy = false;
 		}
 	}
 	list_for_each_safe (it, &ports->links)

@@ -27,8 +27,8 @@ struct redir_ports {
 	unsigned int n_links;
 	bool finishing; /* redir_ports_finish() was called */
 	bool over;	/* finished has run */
-	/* After redir_ports_finish(), or when a stdio session was the only
-	 * port and has ended: nothing is left. */
+	/* After redir_ports_finish(), which the end of a stdio session calls,
+	 * too: nothing is left. Runs once. */
 	void (*finished)(struct redir_ports *ports);
 	struct log_limit complaints;
 };

@@ -21,9 +21,10 @@
  * before it believes that somebody else is there.
  */
 #define STALE_WAIT_MS 1000
-#define STALE_POLL_MS 20
+#define STALE_POLL_MS 100
 
-/* A peer that vanished is noticed after 30 + 3 * 10 seconds. */
+/* A peer that vanished from an idle connection is noticed after 30 + 3 * 10
+ * seconds; one that owes us acknowledgements when TCP gives up. */
 #define KEEP_IDLE 30
 #define KEEP_INTERVAL 10
 #define KEEP_COUNT 3
@@ -194,8 +195,7 @@ static void accept_done(struct op *op, int res)
 			close(res);
 		return;
 	}
-	if (res == -EMFILE || res == -ENFILE || res == -ENOMEM ||
-	    res == -ENOBUFS) {
+	if (res < 0 && res != -ECONNABORTED && res != -EINTR) {
 		log_err("%s: cannot accept a connection: %s; trying again every second",
 			l->address.text, strerror(-res));
 		timer_start(l->loop, &l->retry, ACCEPT_RETRY_MS);
@@ -307,6 +307,8 @@ int socket_listen(struct socket_listener *l, struct loop *loop,
 	if (ret < 0) {
 		if (l->fd >= 0)
 			close(l->fd);
+		if (l->created)
+			unlink(address->sun.sun_path);
 		return ret;
 	}
 	start_accept(l);
@@ -397,6 +399,7 @@ static void resolve_done(struct worker_job *job)
 {
 	struct socket_dialer *d = container_of(job, struct socket_dialer, job);
 
+	d->resolving = false;
 	if (d->gai) {
 		d->found = NULL;
 		dial_end(d, -EHOSTUNREACH, gai_strerror(d->gai));
@@ -431,6 +434,7 @@ void socket_dial(struct socket_dialer *d)
 	d->cancelled = false;
 	if (!d->address.is_unix) {
 		ret = worker_submit(d->worker, &d->job);
+		d->resolving = !ret;
 		if (ret < 0)
 			dial_end(d, ret, NULL);
 		return;
@@ -445,10 +449,11 @@ void socket_dial(struct socket_dialer *d)
 		   sizeof(d->address.sun));
 }
 
-void socket_dialer_cancel(struct socket_dialer *d)
+bool socket_dialer_cancel(struct socket_dialer *d)
 {
 	if (!d->busy)
-		return;
+		return true;
 	d->cancelled = true;
 	op_cancel(d->loop, &d->connect);
+	return !d->resolving;
 }

@@ -65,7 +65,7 @@ struct socket_dialer {
 	struct addrinfo *found, *next; /* TCP: what to try */
 	int gai;		       /* getaddrinfo's outcome */
 	int fd;
-	bool busy, cancelled;
+	bool busy, resolving, cancelled;
 	/* status 0: takes t. Else -errno and *why in words. */
 	void (*connected)(struct socket_dialer *d, struct transport *t,
 			  int status, const char *why);
@@ -82,7 +82,10 @@ void socket_dialer_init(struct socket_dialer *d, struct loop *loop,
 /* Tries once; ends with connected, from within only when that cannot start. */
 void socket_dial(struct socket_dialer *d);
 
-/* A running attempt ends soon, with -ECANCELED. */
-void socket_dialer_cancel(struct socket_dialer *d);
+/*
+ * A running attempt ends soon, with -ECANCELED; true. While the name is being
+ * resolved nothing can hurry it: false, and connected may come late or never.
+ */
+bool socket_dialer_cancel(struct socket_dialer *d);
 
 #endif

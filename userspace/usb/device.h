@@ -159,8 +159,9 @@ struct usb_device {
 	struct list node;	   /* on registry->devices */
 	char name[96];		   /* for people: what it is and of what */
 	enum usb_device_state state;
-	bool close_wanted;	       /* usb_close() came while opening */
-	struct usb_info info;	       /* valid while open */
+	bool data_lost;	      /* closing could not make all writes stable */
+	bool close_wanted;    /* usb_close() came while opening */
+	struct usb_info info; /* valid while open */
 	struct usb_listener *listener; /* borrows; NULL when free */
 	struct list inflight;	       /* struct urb, taken by the backend */
 	unsigned int inflight_urbs;
