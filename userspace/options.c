@@ -71,7 +71,7 @@ static int parse_disk_option(struct disk_spec *disk, const char *text)
 				disk->path, text + 7);
 		free(disk->serial);
 		disk->serial = strdup(text + 7);
-		return disk->serial ? 0 : -ENOMEM;
+		return disk->serial ? 0 : complain("out of memory\n");
 	}
 	if (!strcmp(text, "sector=512"))
 		disk->block_size = 512;

@@ -70,10 +70,8 @@ static scsi_sense sense_of(int error, bool writing)
 void scsi_image_failed(struct scsi_cmd *cmd, const char *what, int error,
 		       bool writing)
 {
-	static struct log_limit limit;
-
-	log_limited(&limit, LOG_LEVEL_ERR, "%s: %s failed: %s", cmd->disk->name,
-		    what,
+	log_limited(&cmd->disk->complaints, LOG_LEVEL_ERR, "%s: %s failed: %s",
+		    cmd->disk->name, what,
 		    error == -ENODATA ? "the image has become shorter"
 				      : strerror(-error));
 	scsi_fail(cmd, sense_of(error, writing));

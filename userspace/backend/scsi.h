@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/log.h"
 #include "core/bufpool.h"
 #include "core/loop.h"
 #include "image/image.h"
@@ -42,8 +43,9 @@ struct scsi_disk {
 	char serial[21];
 	bool ejected;
 	bool removal_prevented;
-	scsi_sense attention; /* to be reported to the next command */
-	scsi_sense sense;     /* of the last failed command: REQUEST SENSE */
+	struct log_limit complaints; /* what the image could not do */
+	scsi_sense attention;	     /* to be reported to the next command */
+	scsi_sense sense; /* of the last failed command: REQUEST SENSE */
 };
 
 /* The image decides about blocks, read_only. name is borrowed,
@@ -85,7 +87,7 @@ struct scsi_cmd {
 	/* The outcome; valid in done. */
 	uint8_t status; /* enum scsi_status */
 
-	/* Private to scsi.c: */
+	/* Private to the scsi*.c: */
 	const struct scsi_command *command;
 	uint64_t off;	   /* in the image, of the first byte */
 	uint64_t moved;	   /* bytes pulled or pushed */
@@ -114,7 +116,7 @@ struct scsi_cmd {
 	struct image_request step;
 	struct iovec step_iov;
 	struct buf *step_buf;
-	int zero_method; /* scsi.c: how far down the ladder we are */
+	int zero_method; /* enum scsi_zero_method: what is tried now */
 };
 
 /*

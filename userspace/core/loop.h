@@ -56,11 +56,6 @@ static inline void task_init(struct task *task, void (*run)(struct task *))
 /* Posting a posted task does nothing. */
 void loop_post(struct loop *loop, struct task *task);
 
-static inline bool task_posted(const struct task *task)
-{
-	return !list_empty(&task->node);
-}
-
 static inline void task_cancel(struct task *task)
 {
 	list_remove(&task->node);

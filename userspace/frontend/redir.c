@@ -306,8 +306,6 @@ static void start_transfer(struct redir_session *s,
 			.index = c->index,
 			.length = c->length,
 		};
-		/* The endpoint's top bit says which way the data goes; some
-		 * guests leave it to the setup packet. */
 		ru->urb.ep = c->endpoint;
 		ru->urb.len = c->length;
 	} else {
@@ -391,8 +389,9 @@ static void answer_admin(struct redir_session *s, const struct redir_admin *ra)
 		break;
 	default: /* reset has no answer; one that fails ends the device */
 		if (admin->status && attached) {
-			log_warn("%s: %s could not be reset: %s", s->peer,
-				 s->device->name, strerror(-admin->status));
+			log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
+				    "%s: %s could not be reset: %s", s->peer,
+				    s->device->name, strerror(-admin->status));
 			redir_session_detach(s);
 		}
 		break;
@@ -590,9 +589,11 @@ static void take_reject(struct redir_session *s)
 {
 	if (s->state != REDIR_ATTACHED)
 		return;
-	log_warn("%s: the guest's filter rejects %s (class %02x, %04x:%04x)",
-		 s->peer, s->device->name, s->device->info.interface[0].class,
-		 s->device->info.vendor, s->device->info.product);
+	log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
+		    "%s: the guest's filter rejects %s (class %02x, %04x:%04x)",
+		    s->peer, s->device->name,
+		    s->device->info.interface[0].class, s->device->info.vendor,
+		    s->device->info.product);
 	/* The peer has not attached it: there is nothing to disconnect. */
 	forget_requests(s);
 	s->state = REDIR_DETACHING;
@@ -728,8 +729,9 @@ static void parser_skipped(struct redir_parser *parser,
 
 	s->skipped++;
 	log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
-		    "%s: %s packet (type %u, length %u) skipped", s->peer, what,
-		    header->type, header->length);
+		    "%s: %s packet (%s, type %u, length %u) skipped", s->peer,
+		    what, usbredir_type_name(header->type), header->type,
+		    header->length);
 }
 
 static void parser_broken(struct redir_parser *parser, const char *why)

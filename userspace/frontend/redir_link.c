@@ -85,8 +85,9 @@ static void sent(struct transport *t, int res)
 	link->sending = false;
 	if (res < 0) {
 		if (res != -ECANCELED && res != -EPIPE && res != -ECONNRESET)
-			log_warn("%s: sending failed: %s", t->peer,
-				 strerror(-res));
+			log_limited(&link->session.registry->complaints,
+				    LOG_LEVEL_WARN, "%s: sending failed: %s",
+				    t->peer, strerror(-res));
 		end_later(link);
 		return;
 	}
@@ -137,8 +138,9 @@ static void received(struct transport *t, int res)
 	link->receiving = false;
 	if (res <= 0) {
 		if (res < 0 && res != -ECANCELED && res != -ECONNRESET)
-			log_warn("%s: receiving failed: %s", t->peer,
-				 strerror(-res));
+			log_limited(&link->session.registry->complaints,
+				    LOG_LEVEL_WARN, "%s: receiving failed: %s",
+				    t->peer, strerror(-res));
 		end_later(link);
 		return;
 	}

@@ -85,6 +85,8 @@ static void payload_arrived(struct redir_parser *p, uint32_t n)
 	struct buf *payload = p->payload;
 
 	p->payload_have += n;
+	if (p->stopped)
+		return;
 	if (p->early)
 		p->ops->arrived(p, p->payload_have);
 	if (p->payload_have < p->layout.data)
