@@ -85,9 +85,13 @@ static void sent(struct transport *t, int res)
 	link->sending = false;
 	if (res < 0) {
 		if (res != -ECANCELED && res != -EPIPE && res != -ECONNRESET)
-			log_limited(&link->session.registry->complaints,
-				    LOG_LEVEL_WARN, "%s: sending failed: %s",
-				    t->peer, strerror(-res));
+			log_limited(
+				&link->session.registry->complaints,
+				LOG_LEVEL_WARN, "%s: sending failed: %s",
+				t->peer,
+				res == -EFAULT
+					? "the image became shorter meanwhile"
+					: strerror(-res));
 		end_later(link);
 		return;
 	}
