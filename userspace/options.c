@@ -18,7 +18,7 @@ const char options_help[] =
 	"  --usb-disk-ro IMAGE   the same, read-only\n"
 	"                        IMAGE may be followed by ,serial=TEXT\n"
 	"                        ,sector=512|4096 ,cache=writeback|writethrough\n"
-	"                        ,fixed ,ro\n"
+	"                        ,speed=high ,fixed ,ro\n"
 	"\n"
 	"Where the peer is (usbredir; repeatable):\n"
 	"  --listen ADDRESS      each connection takes the next free device\n"
@@ -81,6 +81,8 @@ static int parse_disk_option(struct disk_spec *disk, const char *text)
 		disk->write_through = false;
 	else if (!strcmp(text, "cache=writethrough"))
 		disk->write_through = true;
+	else if (!strcmp(text, "speed=high"))
+		disk->high_speed = true;
 	else if (!strcmp(text, "fixed"))
 		disk->fixed = true;
 	else if (!strcmp(text, "ro"))

@@ -20,7 +20,7 @@ struct disk_spec {
 	char *path;   /* owned */
 	char *serial; /* owned; NULL: from the image's identity */
 	uint32_t block_size;
-	bool read_only, write_through, fixed;
+	bool read_only, write_through, fixed, high_speed;
 };
 
 struct options {

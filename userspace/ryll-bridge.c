@@ -42,6 +42,7 @@ static int add_disk(struct bridge *b, const struct disk_spec *spec)
 		.block_size = spec->block_size,
 		.write_through = spec->write_through,
 		.fixed = spec->fixed,
+		.high_speed = spec->high_speed,
 		.serial = spec->serial,
 	};
 	struct usb_device *device;

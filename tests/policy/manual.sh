@@ -17,7 +17,7 @@ same() {
 }
 same "--help and the manual page" "$help" "$man"
 same "--help and the parser" "$help" "$parser"
-for option in serial= sector= cache= fixed ro; do
+for option in serial= sector= cache= speed= fixed ro; do
 	grep -q -- "^\*$option" userspace/man/ryll-bridge.1.scd || {
 		echo "not ok - the manual page lacks the disk option $option"
 		bad=1

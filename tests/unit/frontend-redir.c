@@ -1479,6 +1479,104 @@ static void test_close_in_payload(void **state)
 	free_guest(&g);
 }
 
+/* --- Guests for which super speed is too much ---------------------------------------------- */
+
+/* GET_DESCRIPTOR(device), answered. */
+static void look(struct guest *g)
+{
+	ask(g, (struct usbredir_msg){ .type = USBREDIR_CONTROL_PACKET,
+				      .control = { .endpoint = 0x80,
+						   .requesttype = 0x80,
+						   .request = 6,
+						   .value = 0x0100,
+						   .length = 64 } });
+	fake_complete_all(g->fake, 0);
+	expect(g, USBREDIR_CONTROL_PACKET);
+}
+
+static void look_and_reset(struct guest *g)
+{
+	look(g);
+	ask(g, (struct usbredir_msg){ .type = USBREDIR_RESET });
+}
+
+/* What is due within a tenth of a second is done. */
+static void wait_a_little(struct guest *g)
+{
+	usleep(100000);
+	for (int i = 0; i < 3; i++) {
+		loop_hurry(g->loop);
+		assert_int_equal(loop_turn(g->loop), 0);
+	}
+}
+
+static void test_steps_down(void **state)
+{
+	struct usbredir_msg msg;
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	assert_int_equal(g.fake->speed, USB_SPEED_SUPER);
+	look_and_reset(&g);
+	look_and_reset(&g);
+	wait_a_little(&g);
+	expect_nothing(&g);
+	look(&g);
+	wait_a_little(&g);
+	expect(&g, USBREDIR_DEVICE_DISCONNECT);
+	expect_nothing(&g);
+	ask(&g,
+	    (struct usbredir_msg){ .type = USBREDIR_DEVICE_DISCONNECT_ACK });
+	expect_endpoints(&g);
+	msg = expect(&g, USBREDIR_DEVICE_CONNECT);
+	assert_int_equal(msg.device_connect.speed, USBREDIR_SPEED_HIGH);
+	/* Once is enough. */
+	for (int i = 0; i < 5; i++)
+		look_and_reset(&g);
+	wait_a_little(&g);
+	expect_nothing(&g);
+	assert_int_equal(g.detached, 0);
+	end(&g);
+}
+
+static void test_does_not_step_down(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	g.fake->hold_admin = false;
+	for (int i = 0; i < 5; i++) {
+		look_and_reset(&g);
+		look(&g);
+		ask(&g,
+		    (struct usbredir_msg){ .type = USBREDIR_SET_CONFIGURATION,
+					   .configuration.configuration = 1 });
+		expect_endpoints(&g);
+		expect(&g, USBREDIR_CONFIGURATION_STATUS);
+	}
+	wait_a_little(&g);
+	expect_nothing(&g);
+	end(&g);
+}
+
+/* The connection ends before the device has been taken back. */
+static void test_close_while_stepping_down(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	look_and_reset(&g);
+	look_and_reset(&g);
+	look(&g);
+	redir_session_close(&g.session);
+	assert_int_equal(g.closed, 1);
+	wait_a_little(&g);
+	free_guest(&g);
+}
+
 /* --- Payloads that are handed on while they arrive ---------------------------------------- */
 
 #define EARLY 600000u
@@ -1634,6 +1732,9 @@ int main(void)
 		cmocka_unit_test(test_close_with_admin),
 		cmocka_unit_test(test_close_in_payload),
 		cmocka_unit_test(test_close_while_detaching),
+		cmocka_unit_test(test_steps_down),
+		cmocka_unit_test(test_does_not_step_down),
+		cmocka_unit_test(test_close_while_stepping_down),
 		cmocka_unit_test(test_early),
 		cmocka_unit_test(test_early_stalls),
 		cmocka_unit_test(test_early_refused),

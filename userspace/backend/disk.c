@@ -30,6 +30,7 @@ struct disk {
 	struct scsi_disk scsi;
 	struct bot bot;
 	uint8_t configuration;
+	enum usb_speed max_speed;
 	/* These wait for bot to be idle, as do USB resets: device.admins. */
 	struct list class_resets; /* struct urb, by backend_node */
 	bool closing;		  /* flushes then */
@@ -311,7 +312,7 @@ static void disk_open(struct usb_device *device, enum usb_speed max_speed)
 {
 	struct disk *disk = disk_of(device);
 
-	fill_info(disk, MIN(max_speed, USB_SPEED_SUPER));
+	fill_info(disk, MIN(max_speed, disk->max_speed));
 	/* Announced as it will be: guests look before they configure. */
 	set_configuration(disk, 1);
 	scsi_disk_reset(&disk->scsi);
@@ -490,6 +491,8 @@ int disk_create(struct loop *loop, struct bufpool *pool, struct image *image,
 	scsi_disk_init(&disk->scsi, loop, pool, image, options->block_size,
 		       disk->device.name,
 		       options->serial ? options->serial : serial);
+	disk->max_speed = options->high_speed ? USB_SPEED_HIGH
+					      : USB_SPEED_SUPER;
 	disk->scsi.removable = !options->fixed;
 	disk->scsi.write_cache = !options->write_through;
 	bot_init(&disk->bot, pool, &disk->scsi, bot_idle);

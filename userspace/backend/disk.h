@@ -12,6 +12,7 @@
 struct disk_options {
 	uint32_t block_size; /* 512 or 4096 */
 	bool write_through; /* no write cache: each write waits for the medium */
+	bool high_speed;    /* never super speed */
 	bool fixed;	    /* not a removable medium: cannot be ejected */
 	const char *serial; /* 1 to 20 of [0-9A-Za-z_-]; NULL: from the image */
 };

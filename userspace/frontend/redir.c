@@ -15,6 +15,12 @@
  */
 #define EARLY_MIN (512u << 10)
 
+/* So many times a guest may look at a device and reset it. */
+#define FAILED_LOOKS 2
+
+/* How long a look may take. */
+#define LOOK_MS 50
+
 struct redir_urb {
 	struct urb urb;
 	struct list node; /* on session->urbs while the peer waits for it */
@@ -141,7 +147,8 @@ static void granted(struct registry_waiter *waiter, struct usb_device *device)
 	s->state = REDIR_OPENING;
 	/* QEMU refuses super speed without these three. */
 	usb_open(device, &s->listener,
-		 (s->caps & super) == super ? USB_SPEED_SUPER : USB_SPEED_HIGH);
+		 (s->caps & super) == super && !s->slow ? USB_SPEED_SUPER
+							: USB_SPEED_HIGH);
 }
 
 static void device_opened(struct usb_listener *listener, int status)
@@ -156,6 +163,8 @@ static void device_opened(struct usb_listener *listener, int status)
 		return;
 	}
 	s->state = REDIR_ATTACHED;
+	s->looked = false;
+	s->failed_looks = 0;
 	log_limited(&s->device->comings, LOG_LEVEL_INFO, "%s: attached %s",
 		    s->peer, s->device->name);
 	send_endpoints(s);
@@ -176,12 +185,24 @@ static void device_leaving(struct usb_listener *listener)
 	redir_session_detach(session_of(listener));
 }
 
+static void request_device(struct redir_session *s)
+{
+	s->again = false;
+	if (!registry_request(s->registry, &s->waiter))
+		log_limited(&s->registry->complaints, LOG_LEVEL_INFO,
+			    "%s: waits for a device: all are in use", s->peer);
+}
+
 static void check_detached(struct redir_session *s)
 {
 	if (s->state != REDIR_DETACHING || s->device || s->ack_due)
 		return;
 	s->state = REDIR_NO_DEVICE;
-	if (!s->closing)
+	if (s->closing)
+		return;
+	if (s->again)
+		request_device(s);
+	else
 		s->ops->detached(s);
 }
 
@@ -204,11 +225,11 @@ static const struct usb_listener_ops listener_ops = {
 	.gone = device_gone,
 };
 
-void redir_session_detach(struct redir_session *s)
+static void detach(struct redir_session *s)
 {
 	struct usbredir_msg msg = { .type = USBREDIR_DEVICE_DISCONNECT };
 
-	registry_withdraw(&s->waiter);
+	timer_stop(&s->slower);
 	if (s->state == REDIR_DETACHING || s->closing)
 		return;
 	if (s->state == REDIR_ATTACHED) {
@@ -222,6 +243,43 @@ void redir_session_detach(struct redir_session *s)
 		usb_close(s->device);
 	else
 		check_detached(s);
+}
+
+void redir_session_detach(struct redir_session *s)
+{
+	registry_withdraw(&s->waiter);
+	s->again = false;
+	detach(s);
+}
+
+/*
+ * A guest that reads the device descriptor and resets the device, again and
+ * again, without configuring it, has a controller for which super speed is too
+ * much (it finds the size of endpoint 0 impossible): it gets the same device
+ * as a high-speed one. Called for each look. The last one ends undisturbed:
+ * QEMU's EHCI takes seconds to get over a device that goes in the middle.
+ */
+static void count_look(struct redir_session *s)
+{
+	s->looked = true;
+	if (s->again || s->failed_looks < FAILED_LOOKS ||
+	    s->device->info.speed != USB_SPEED_SUPER)
+		return;
+	log_limited(
+		&s->device->comings, LOG_LEVEL_INFO,
+		"%s: the guest cannot use %s at super speed; attaching it at high speed",
+		s->peer, s->device->name);
+	s->slow = s->again = true;
+	s->waiter.wanted = s->device; /* this one, no other */
+	timer_start(s->loop, &s->slower, LOOK_MS);
+}
+
+static void attach_slower(struct timer *timer)
+{
+	struct redir_session *s =
+		container_of(timer, struct redir_session, slower);
+
+	detach(s);
 }
 
 /* --- Transfers ------------------------------------------------------------------------ */
@@ -448,6 +506,8 @@ static void admin_request(struct redir_session *s,
 		return;
 	switch (msg->type) {
 	case USBREDIR_SET_CONFIGURATION:
+		s->looked = false;
+		s->failed_looks = 0;
 		ra->admin.type = USB_SET_CONFIGURATION;
 		ra->admin.configuration = msg->configuration.configuration;
 		break;
@@ -473,10 +533,19 @@ static void admin_request(struct redir_session *s,
 		ra->admin.endpoints = msg->bulk_streams.endpoints;
 		break;
 	default:
+		s->failed_looks += s->looked;
+		s->looked = false;
 		ra->admin.type = USB_RESET;
 		break;
 	}
 	start_admin(s, ra);
+}
+
+/* GET_DESCRIPTOR(device) */
+static bool is_look(const struct usb_setup *setup)
+{
+	return setup->request_type == USB_DIR_IN && setup->request == 6 &&
+	       setup->value >> 8 == 1;
 }
 
 /* Takes payload. */
@@ -493,6 +562,8 @@ static void control_request(struct redir_session *s,
 	struct usb_admin what = { 0 };
 	struct redir_admin *ra;
 
+	if (is_look(&setup))
+		count_look(s);
 	if (!usb_setup_to_admin(&setup, &what)) {
 		start_transfer(s, msg, USB_CONTROL, payload, false);
 		return;
@@ -564,9 +635,7 @@ static void take_hello(struct redir_session *s, const struct usbredir_msg *msg,
 	s->parser.caps = s->caps;
 	log_debug("%s: hello from \"%s\", capabilities 0x%02x", s->peer,
 		  version, theirs);
-	if (!registry_request(s->registry, &s->waiter))
-		log_limited(&s->registry->complaints, LOG_LEVEL_INFO,
-			    "%s: waits for a device: all are in use", s->peer);
+	request_device(s);
 }
 
 static void take_filter(struct redir_session *s, const struct usbredir_msg *msg,
@@ -595,6 +664,8 @@ static void take_reject(struct redir_session *s)
 		    s->device->info.interface[0].class, s->device->info.vendor,
 		    s->device->info.product);
 	/* The peer has not attached it: there is nothing to disconnect. */
+	timer_stop(&s->slower);
+	s->again = false;
 	forget_requests(s);
 	s->state = REDIR_DETACHING;
 	usb_close(s->device);
@@ -766,6 +837,7 @@ void redir_session_init(struct redir_session *s,
 	s->waiter.wanted = wanted;
 	s->waiter.granted = granted;
 	list_init(&s->waiter.node);
+	timer_init(&s->slower, attach_slower);
 	list_init(&s->urbs);
 	list_init(&s->admins);
 	snprintf(s->peer, sizeof(s->peer), "%s", peer);
@@ -777,6 +849,7 @@ void redir_session_close(struct redir_session *s)
 	if (s->closing)
 		return;
 	s->closing = true;
+	timer_stop(&s->slower);
 	redir_parser_stop(&s->parser);
 	registry_withdraw(&s->waiter);
 	forget_requests(s);

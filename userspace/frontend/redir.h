@@ -68,6 +68,13 @@ struct redir_session {
 	struct usb_listener listener;
 	struct registry_waiter waiter;
 	struct usb_device *device; /* borrows; NULL: none */
+	/* A guest with a USB 2 controller cannot enumerate a super-speed
+	 * device, and does not say so: see count_look(). */
+	bool looked; /* the device descriptor was read since a reset */
+	unsigned int failed_looks; /* in a row, each followed by a reset */
+	struct timer slower;	   /* detaches it after the last look */
+	bool slow;		   /* high speed at most */
+	bool again; /* to be detached and attached again, slower */
 	/* In flight and to be answered: */
 	struct list urbs;     /* struct redir_urb */
 	struct list admins;   /* struct redir_admin */
