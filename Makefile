@@ -74,7 +74,7 @@ $(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
 $(O)/version: FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
-WITH_VERSION := $(O)/userspace/ryll-bridge.o $(O)/userspace/frontend/redir.o
+WITH_VERSION := $(O)/userspace/ryll-bridge.o $(O)/userspace/frontend/redir_send.o
 $(WITH_VERSION): $(O)/version
 $(WITH_VERSION): DEFINES := -DRYLL_VERSION='"$(VERSION)"'
 

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/outq.h"
 #include "frontend/redir_describe.h"
+#include "frontend/redir_send.h"
+#include "wire/usbdesc.h"
 
 /*
  * Data of this size is handed to the device while it arrives: the image is
@@ -35,90 +36,6 @@ struct redir_admin {
 	struct redir_session *session;
 	struct usbredir_msg request;
 };
-
-static void fail(struct redir_session *s, const char *why)
-{
-	if (s->failed)
-		return;
-	log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
-		    "%s: %s; closing the connection", s->peer, why);
-	s->failed = true;
-	redir_parser_stop(&s->parser);
-	s->ops->failed(s);
-}
-
-/* --- Sending ----------------------------------------------------------------------- */
-
-/* Takes buf. msg->data_len bytes of it follow the message. */
-static void send_data(struct redir_session *s, struct usbredir_msg *msg,
-		      struct buf *buf, uint32_t off)
-{
-	uint8_t head[USBREDIR_MAX_HEAD];
-	size_t len;
-
-	if (s->closing) {
-		buf_put(buf);
-		return;
-	}
-	len = usbredir_encode(msg, s->caps, head);
-	if (len > OUTQ_HEAD) { /* only messages without payload are so long */
-		assert(!buf);
-		buf = bufpool_get(s->pool, len);
-		if (!buf) {
-			fail(s, "out of memory");
-			return;
-		}
-		memcpy(buf->data, head, len);
-		s->ops->send(s, NULL, 0, buf, 0, (uint32_t)len);
-		return;
-	}
-	s->ops->send(s, head, len, buf, off, msg->data_len);
-}
-
-static void send_msg(struct redir_session *s, struct usbredir_msg *msg)
-{
-	msg->data_len = 0;
-	send_data(s, msg, NULL, 0);
-}
-
-static void send_hello(struct redir_session *s)
-{
-	struct usbredir_msg msg = { .type = USBREDIR_HELLO, .data_len = 4 };
-	struct span_writer w;
-	struct buf *buf = bufpool_get(s->pool, USBREDIR_MAX_HEAD);
-	uint8_t head[USBREDIR_MAX_HEAD];
-
-	if (!buf) {
-		fail(s, "out of memory");
-		return;
-	}
-	memcpy(msg.hello.version, "ryll-bridge " RYLL_VERSION,
-	       MIN(sizeof("ryll-bridge " RYLL_VERSION),
-		   sizeof(msg.hello.version) - 1));
-	w = span_writer_of(buf->data, USBREDIR_MAX_HEAD);
-	span_put(&w, head, usbredir_encode(&msg, 0, head));
-	span_put_le(&w, REDIR_CAPS, 4);
-	s->ops->send(s, NULL, 0, buf, 0, (uint32_t)w.len);
-}
-
-/* What the guest must know of the device as it is now. */
-static void send_endpoints(struct redir_session *s)
-{
-	struct usbredir_msg msg;
-
-	redir_describe_endpoints(&s->device->info, &msg);
-	send_msg(s, &msg);
-	redir_describe_interfaces(&s->device->info, &msg);
-	send_msg(s, &msg);
-}
-
-static void send_device_connect(struct redir_session *s)
-{
-	struct usbredir_msg msg;
-
-	redir_describe_device(&s->device->info, &msg);
-	send_msg(s, &msg);
-}
 
 /* --- The device comes and goes ------------------------------------------------------- */
 
@@ -167,8 +84,8 @@ static void device_opened(struct usb_listener *listener, int status)
 	s->failed_looks = 0;
 	log_limited(&s->device->comings, LOG_LEVEL_INFO, "%s: attached %s",
 		    s->peer, s->device->name);
-	send_endpoints(s);
-	send_device_connect(s);
+	redir_send_endpoints(s);
+	redir_send_device(s);
 }
 
 /* Nobody waits for answers any more. */
@@ -233,7 +150,7 @@ static void detach(struct redir_session *s)
 	if (s->state == REDIR_DETACHING || s->closing)
 		return;
 	if (s->state == REDIR_ATTACHED) {
-		send_msg(s, &msg);
+		redir_send_msg(s, &msg);
 		s->ack_due = s->caps & USBREDIR_CAP_DEVICE_DISCONNECT_ACK;
 	}
 	/* Nothing about a device follows its device_disconnect. */
@@ -314,7 +231,7 @@ static void reply(struct redir_session *s, const struct usbredir_msg *request,
 		buf_put(buf);
 		buf = NULL;
 	}
-	send_data(s, &msg, buf, off);
+	redir_send_data(s, &msg, buf, off);
 }
 
 static void urb_complete(struct urb *urb)
@@ -416,7 +333,7 @@ static void answer_admin(struct redir_session *s, const struct redir_admin *ra)
 	if ((admin->type == USB_SET_CONFIGURATION ||
 	     admin->type == USB_SET_ALT_SETTING) &&
 	    !admin->status && attached) {
-		send_endpoints(s);
+		redir_send_endpoints(s);
 	}
 	switch (ra->request.type) {
 	case USBREDIR_SET_CONFIGURATION:
@@ -424,7 +341,7 @@ static void answer_admin(struct redir_session *s, const struct redir_admin *ra)
 		msg.type = USBREDIR_CONFIGURATION_STATUS;
 		msg.configuration.status = status;
 		msg.configuration.configuration = admin->configuration;
-		send_msg(s, &msg);
+		redir_send_msg(s, &msg);
 		break;
 	case USBREDIR_SET_ALT_SETTING:
 	case USBREDIR_GET_ALT_SETTING:
@@ -432,7 +349,7 @@ static void answer_admin(struct redir_session *s, const struct redir_admin *ra)
 		msg.alt_setting.status = status;
 		msg.alt_setting.interface = admin->interface;
 		msg.alt_setting.alt = admin->alt;
-		send_msg(s, &msg);
+		redir_send_msg(s, &msg);
 		break;
 	case USBREDIR_ALLOC_BULK_STREAMS:
 	case USBREDIR_FREE_BULK_STREAMS:
@@ -440,7 +357,7 @@ static void answer_admin(struct redir_session *s, const struct redir_admin *ra)
 		msg.bulk_streams.endpoints = admin->endpoints;
 		msg.bulk_streams.no_streams = admin->streams;
 		msg.bulk_streams.status = status;
-		send_msg(s, &msg);
+		redir_send_msg(s, &msg);
 		break;
 	case USBREDIR_CONTROL_PACKET:
 		reply(s, &ra->request, admin->status, 0, NULL, 0);
@@ -476,7 +393,7 @@ static struct redir_admin *new_admin(struct redir_session *s,
 	struct redir_admin *ra = calloc(1, sizeof(*ra));
 
 	if (!ra) {
-		fail(s, "out of memory");
+		redir_fail(s, "out of memory");
 		return NULL;
 	}
 	ra->session = s;
@@ -544,8 +461,9 @@ static void admin_request(struct redir_session *s,
 /* GET_DESCRIPTOR(device) */
 static bool is_look(const struct usb_setup *setup)
 {
-	return setup->request_type == USB_DIR_IN && setup->request == 6 &&
-	       setup->value >> 8 == 1;
+	return setup->request_type == USB_DIR_IN &&
+	       setup->request == USBDESC_GET_DESCRIPTOR &&
+	       setup->value >> 8 == USBDESC_DEVICE;
 }
 
 /* Takes payload. */
@@ -610,7 +528,7 @@ static void refuse_stream(struct redir_session *s,
 			(uint8_t)redir_describe_error(reason);
 		break;
 	}
-	send_msg(s, &answer);
+	redir_send_msg(s, &answer);
 }
 
 /* --- Packets -------------------------------------------------------------------------------- */
@@ -807,7 +725,7 @@ static void parser_skipped(struct redir_parser *parser,
 
 static void parser_broken(struct redir_parser *parser, const char *why)
 {
-	fail(session_of_parser(parser), why);
+	redir_fail(session_of_parser(parser), why);
 }
 
 static const struct redir_parser_ops parser_ops = {
@@ -841,7 +759,7 @@ void redir_session_init(struct redir_session *s,
 	list_init(&s->urbs);
 	list_init(&s->admins);
 	snprintf(s->peer, sizeof(s->peer), "%s", peer);
-	send_hello(s);
+	redir_send_hello(s);
 }
 
 void redir_session_close(struct redir_session *s)
