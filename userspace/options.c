@@ -40,35 +40,13 @@ const char options_help[] =
 
 #define complain(...) (fprintf(stderr, "ryll-bridge: " __VA_ARGS__), -EINVAL)
 
-/* The next element of a comma list, ",," being a comma. Owned; NULL: none. */
-static char *next_element(const char **list)
-{
-	const char *p = *list;
-	size_t len = 0;
-	char *element;
-
-	if (!p)
-		return NULL;
-	element = malloc(strlen(p) + 1);
-	if (!element)
-		return NULL;
-	for (; *p && (*p != ',' || p[1] == ','); p++) {
-		element[len++] = *p;
-		if (*p == ',')
-			p++;
-	}
-	element[len] = '\0';
-	*list = *p ? p + 1 : NULL;
-	return element;
-}
-
 static int parse_disk_option(struct disk_spec *disk, const char *text)
 {
 	if (!strncmp(text, "serial=", 7)) {
 		if (!disk_serial_valid(text + 7))
 			return complain(
 				"%s: \"%s\" is not a serial number: 1 to 20 letters, digits, - and _\n",
-				disk->path, text + 7);
+				disk->image.path, text + 7);
 		free(disk->serial);
 		disk->serial = strdup(text + 7);
 		return disk->serial ? 0 : complain("out of memory\n");
@@ -85,21 +63,19 @@ static int parse_disk_option(struct disk_spec *disk, const char *text)
 		disk->high_speed = true;
 	else if (!strcmp(text, "fixed"))
 		disk->fixed = true;
-	else if (!strcmp(text, "ro"))
-		disk->read_only = true;
 	else
 		return complain(
 			"%s: unknown option \"%s\" (a comma in the path is written ,,)\n",
-			disk->path, text);
+			disk->image.path, text);
 	return 0;
 }
 
 static int add_disk(struct options *o, const char *text, bool read_only)
 {
 	struct disk_spec *disk;
-	const char *rest = text;
+	const char *rest = text, *why;
 	char *element;
-	int ret = 0;
+	int ret;
 
 	if (o->n_disks == OPTIONS_MAX_DISKS)
 		return complain("more than %d disks\n", OPTIONS_MAX_DISKS);
@@ -108,14 +84,20 @@ static int add_disk(struct options *o, const char *text, bool read_only)
 		return complain("out of memory\n");
 	o->disks = disk;
 	disk += o->n_disks++;
-	*disk = (struct disk_spec){ .block_size = 512, .read_only = read_only };
-	disk->path = next_element(&rest);
-	if (!disk->path)
-		return complain("out of memory\n");
-	if (!*disk->path)
-		return complain("\"%s\" has no path of an image\n", text);
-	while (!ret && (element = next_element(&rest))) {
-		ret = parse_disk_option(disk, element);
+	*disk = (struct disk_spec){ .block_size = 512 };
+	ret = image_spec_parse(&disk->image, &rest, &why);
+	if (ret < 0)
+		return complain("\"%s\" %s\n", text, why);
+	disk->image.read_only = read_only;
+	while (!ret && (element = image_spec_next(&rest))) {
+		ret = image_spec_option(&disk->image, element, &why);
+		if (ret < 0)
+			ret = complain("%s: \"%s\" %s\n", disk->image.path,
+				       element, why);
+		else if (ret == 0)
+			ret = parse_disk_option(disk, element);
+		else
+			ret = 0;
 		free(element);
 	}
 	return ret;
@@ -243,7 +225,7 @@ int options_parse(struct options *o, int argc, char **argv)
 void options_fini(struct options *o)
 {
 	for (size_t i = 0; i < o->n_disks; i++) {
-		free(o->disks[i].path);
+		image_spec_fini(&o->disks[i].image);
 		free(o->disks[i].serial);
 	}
 	free(o->disks);

@@ -10,17 +10,18 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "image/spec.h"
 #include "transport/socket.h"
 
 #define OPTIONS_MAX_DISKS 1024
 #define OPTIONS_MAX_PORTS 64
 
-/* --usb-disk IMAGE[,OPTION...]; a comma in the path is written twice. */
+/* --usb-disk IMAGE[,OPTION...] */
 struct disk_spec {
-	char *path;   /* owned */
+	struct image_spec image;
 	char *serial; /* owned; NULL: from the image's identity */
 	uint32_t block_size;
-	bool read_only, write_through, fixed, high_speed;
+	bool write_through, fixed, high_speed;
 };
 
 struct options {

@@ -16,7 +16,7 @@
 #include "core/worker.h"
 #include "frontend/redir_port.h"
 #include "image/blockdev.h"
-#include "image/raw.h"
+#include "image/spec.h"
 #include "options.h"
 #include "usb/registry.h"
 
@@ -50,15 +50,15 @@ static int add_disk(struct bridge *b, const struct disk_spec *spec)
 	const char *why;
 	int ret;
 
-	ret = raw_open(b->loop, spec->path, spec->read_only, &image, &why);
+	ret = image_open(b->loop, &spec->image, &image, &why);
 	if (ret < 0) {
-		log_err("%s %s", spec->path, why);
+		log_err("%s %s", spec->image.path, why);
 		return ret;
 	}
-	ret = disk_create(b->loop, &b->pool, image, spec->path, &options,
+	ret = disk_create(b->loop, &b->pool, image, spec->image.path, &options,
 			  &device);
 	if (ret < 0) {
-		log_err("%s %s", spec->path,
+		log_err("%s %s", spec->image.path,
 			ret == -EINVAL ? "is smaller than one block"
 				       : strerror(-ret));
 		return ret;
@@ -294,16 +294,15 @@ static int list(struct bridge *b)
 		struct image *image;
 		const char *why;
 
-		if (raw_open(b->loop, spec->path, spec->read_only, &image,
-			     &why) < 0) {
-			printf("%-20s %13s  %-3s %-20s %s\n", spec->path, "-",
-			       "", "", why);
+		if (image_open(b->loop, &spec->image, &image, &why) < 0) {
+			printf("%-20s %13s  %-3s %-20s %s\n", spec->image.path,
+			       "-", "", "", why);
 			ret = -ENODEV;
 			continue;
 		}
-		printf("%-20s %9.1f GiB  %-3s %-20s ready\n", spec->path,
+		printf("%-20s %9.1f GiB  %-3s %-20s ready\n", spec->image.path,
 		       (double)image->size / (1 << 30),
-		       spec->read_only ? "ro" : "rw", "image");
+		       spec->image.read_only ? "ro" : "rw", "image");
 		image_destroy(image);
 	}
 	blockdev_list(list_blockdev);

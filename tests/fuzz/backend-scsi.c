@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "../lib/mem-image.h"
+#include "image/mem.h"
 #include "backend/bot.h"
 #include "backend/disk.h"
 
@@ -197,7 +197,7 @@ static void set_error(struct fuzz *f)
 {
 	static const int errors[] = { 0,	-EIO,	-ENOSPC,
 				      -ENODATA, -EROFS, -EOPNOTSUPP };
-	uint8_t type = span_u8(&f->in) % MEM_IMAGE_TYPES;
+	uint8_t type = span_u8(&f->in) % IMAGE_TYPES;
 
 	f->mem->error[type] = errors[span_u8(&f->in) % ARRAY_SIZE(errors)];
 }

@@ -22,7 +22,7 @@
 #include "backend/bot.h"
 #include "backend/disk.h"
 #include "image/raw.h"
-#include "mem-image.h"
+#include "image/mem.h"
 #include "usb/device.h"
 #include "wire/bot.h"
 #include "wire/scsi.h"

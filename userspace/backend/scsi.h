@@ -116,7 +116,7 @@ struct scsi_cmd {
 	struct image_request step;
 	struct iovec step_iov;
 	struct buf *step_buf;
-	int zero_method; /* enum scsi_zero_method: what is tried now */
+	enum image_request_type step_type; /* of UNMAP, WRITE SAME */
 };
 
 /*

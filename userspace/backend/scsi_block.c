@@ -86,6 +86,7 @@ void scsi_unmap_list(struct scsi_cmd *cmd)
 			return;
 		}
 	}
+	cmd->step_type = IMAGE_DISCARD;
 	scsi_steps_run(cmd);
 }
 
@@ -105,9 +106,12 @@ void scsi_write_same_block(struct scsi_cmd *cmd)
 		r.blocks = cmd->disk->blocks - r.lba;
 	/* Only zeros may be unmapped: that is what they read as. */
 	if (!zero)
-		cmd->zero_method = ZERO_BY_WRITE;
-	else if (!(cmd->cdb[1] & WRITE_SAME_UNMAP))
-		cmd->zero_method = ZERO_BY_ZERO;
+		cmd->step_type = IMAGE_WRITE;
+	else if ((cmd->cdb[1] & WRITE_SAME_UNMAP) &&
+		 cmd->disk->image->discard_zeroes)
+		cmd->step_type = IMAGE_DISCARD;
+	else
+		cmd->step_type = IMAGE_ZERO;
 	scsi_steps_over(cmd, r);
 }
 

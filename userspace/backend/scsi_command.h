@@ -48,9 +48,6 @@ void scsi_read_ahead(struct scsi_cmd *cmd);
 
 /* --- Steps (scsi_steps.c) ------------------------------------------------------ */
 
-/* scsi_cmd->zero_method: what to try next to clear a range. */
-enum scsi_zero_method { ZERO_BY_DISCARD, ZERO_BY_ZERO, ZERO_BY_WRITE };
-
 /* Room for n ranges in cmd->todo, to be filled in before scsi_steps_run(). */
 bool scsi_steps_alloc(struct scsi_cmd *cmd, unsigned int n);
 /* The next step, if there is one. */

@@ -69,8 +69,12 @@ static void put_provisioning(struct scsi_cmd *cmd, struct span_writer *w)
 	bool unmap = !cmd->disk->read_only;
 
 	span_put_be(w, 0, 1); /* threshold exponent */
-	/* LBPU, LBPWS, LBPWS10, LBPRZ: unmapped blocks read as zeros */
-	span_put_be(w, unmap ? 0xe4 : 0, 1);
+	/* LBPU, LBPWS, LBPWS10; LBPRZ: unmapped blocks read as zeros */
+	span_put_be(w,
+		    !unmap			       ? 0
+		    : cmd->disk->image->discard_zeroes ? 0xe4
+						       : 0xe0,
+		    1);
 	span_put_be(w, unmap ? 2 : 0, 1); /* thin provisioned */
 	span_put_be(w, 0, 1);
 }
@@ -224,7 +228,11 @@ void scsi_read_capacity_16(struct scsi_cmd *cmd)
 	span_put_be(&w, 0, 1); /* no protection */
 	span_put_be(&w, physical_exponent(cmd->disk), 1);
 	/* LBPME, LBPRZ; lowest aligned block 0 */
-	span_put_be(&w, cmd->disk->read_only ? 0 : 0xc000, 2);
+	span_put_be(&w,
+		    cmd->disk->read_only	       ? 0
+		    : cmd->disk->image->discard_zeroes ? 0xc000
+						       : 0x8000,
+		    2);
 	span_put_zero(&w, 16);
 	scsi_respond(cmd, data, w.len, scsi_decode_alloc(cmd->cdb));
 }

@@ -28,7 +28,7 @@ void scsi_step_submit(struct scsi_cmd *cmd, enum image_request_type type,
 	image_submit(cmd->disk->image, &cmd->step);
 }
 
-/* A buffer of repeated blocks, or of zeros when there is no block. */
+/* A buffer to read into, or of the block to repeat. */
 static bool step_make_buf(struct scsi_cmd *cmd)
 {
 	uint32_t block = cmd->disk->block_size;
@@ -40,12 +40,8 @@ static bool step_make_buf(struct scsi_cmd *cmd)
 		scsi_fail(cmd, SCSI_SENSE_HARDWARE);
 		return false;
 	}
-	if (!cmd->param || cmd->cdb[0] == SCSI_UNMAP)
-		memset(cmd->step_buf->data, 0, STEP_SIZE);
-	else
-		for (uint32_t at = 0; at < STEP_SIZE; at += block)
-			memcpy(cmd->step_buf->data + at, cmd->param->data,
-			       block);
+	for (uint32_t at = 0; cmd->param && at < STEP_SIZE; at += block)
+		memcpy(cmd->step_buf->data + at, cmd->param->data, block);
 	return true;
 }
 
@@ -58,18 +54,11 @@ static void step_run(struct scsi_cmd *cmd)
 					 MIN(cmd->step_left, STEP_SIZE));
 		return;
 	}
-	switch (cmd->zero_method) {
-	case ZERO_BY_DISCARD:
-		scsi_step_submit(cmd, IMAGE_DISCARD, cmd->step_left);
-		return;
-	case ZERO_BY_ZERO:
-		scsi_step_submit(cmd, IMAGE_ZERO, cmd->step_left);
-		return;
-	default:
-		if (step_make_buf(cmd))
-			scsi_step_submit(cmd, IMAGE_WRITE,
-					 MIN(cmd->step_left, STEP_SIZE));
-	}
+	if (cmd->step_type != IMAGE_WRITE)
+		scsi_step_submit(cmd, cmd->step_type, cmd->step_left);
+	else if (step_make_buf(cmd))
+		scsi_step_submit(cmd, IMAGE_WRITE,
+				 MIN(cmd->step_left, STEP_SIZE));
 }
 
 void scsi_step_done(struct image_request *request, int res)
@@ -77,14 +66,7 @@ void scsi_step_done(struct image_request *request, int res)
 	struct scsi_cmd *cmd = container_of(request, struct scsi_cmd, step);
 
 	cmd->busy--;
-	if (res == -EOPNOTSUPP && cmd->zero_method < ZERO_BY_WRITE &&
-	    (request->type == IMAGE_DISCARD || request->type == IMAGE_ZERO)) {
-		/* This file system cannot; the bytes must be zeros all the
-		 * same, since we promise it (LBPRZ). */
-		cmd->zero_method++;
-		if (!cmd->aborted)
-			step_run(cmd);
-	} else if (request->type == IMAGE_FLUSH) {
+	if (request->type == IMAGE_FLUSH) {
 		if (res < 0)
 			scsi_image_failed(cmd, "flushing the image", res, true);
 	} else if (res < 0) {

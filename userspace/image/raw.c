@@ -17,7 +17,8 @@
 struct raw {
 	struct image image;
 	int fd;
-	uint8_t *map; /* all of it, and a page; or NULL */
+	uint8_t *map; /* all of it when it was opened, and a page; or NULL */
+	uint64_t map_size; /* without that page */
 };
 
 #define PAGE 4096u
@@ -28,11 +29,6 @@ static struct raw *raw_of(struct image *image)
 }
 
 static void start(struct raw *raw, struct image_request *r);
-
-static void finish(struct image_request *r, int res)
-{
-	r->done(r, res);
-}
 
 /*
  * A transfer moved less than asked for: go on behind it. Several segments
@@ -60,15 +56,15 @@ static void transfer_done(struct op *op, int res)
 	if (res > 0)
 		r->moved += (uint64_t)res;
 	if (r->moved == r->len)
-		finish(r, 0);
+		image_done(r, 0);
 	else if (was_now && (res >= 0 || res == -EAGAIN || res == -EOPNOTSUPP))
 		resume(raw, r); /* not all of it was in memory: wait for it */
 	else if (res == -EINTR || res == -EAGAIN || res > 0)
 		resume(raw, r);
 	else if (res == 0)
-		finish(r, r->type == IMAGE_READ ? -ENODATA : -ENOSPC);
+		image_done(r, r->type == IMAGE_READ ? -ENODATA : -ENOSPC);
 	else
-		finish(r, res);
+		image_done(r, res);
 }
 
 static void other_done(struct op *op, int res)
@@ -78,7 +74,7 @@ static void other_done(struct op *op, int res)
 	/* A block device cannot clear parts of its own, larger blocks. */
 	if (res == -EINVAL && r->type != IMAGE_FLUSH)
 		res = -EOPNOTSUPP;
-	finish(r, MIN(res, 0));
+	image_done(r, MIN(res, 0));
 }
 
 static void start(struct raw *raw, struct image_request *r)
@@ -97,6 +93,24 @@ static void start(struct raw *raw, struct image_request *r)
 	if (r->now)
 		flags = OP_NOW | (r->flags & IMAGE_LAZY ? OP_LAZY : 0);
 	op_preadv(loop, &r->op, raw->fd, iov, n, off, flags);
+}
+
+/* lseek(2) does not wait for data; block devices say it is all data. */
+static void status(struct raw *raw, struct image_request *r)
+{
+	off_t off = (off_t)r->off, data = lseek(raw->fd, off, SEEK_DATA);
+	off_t next = data;
+
+	if (data < 0 && errno != ENXIO) {
+		image_done_later(r, -EOPNOTSUPP);
+		return;
+	}
+	r->hole = data != off;
+	if (!r->hole)
+		next = lseek(raw->fd, off, SEEK_HOLE);
+	if (next > off)
+		r->len = MIN(r->len, (uint64_t)(next - off));
+	image_done_later(r, 0);
 }
 
 static void raw_submit(struct image *image, struct image_request *r)
@@ -128,11 +142,14 @@ static void raw_submit(struct image *image, struct image_request *r)
 			     FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, r->off,
 			     r->len);
 		break;
+	case IMAGE_STATUS:
+		status(raw, r);
+		break;
 	}
 }
 
 /* The file's pages, and one that it cannot have. */
-static size_t map_size(uint64_t size)
+static size_t mapped(uint64_t size)
 {
 	return (size_t)((size + PAGE - 1) / PAGE * PAGE + PAGE);
 }
@@ -144,7 +161,7 @@ static size_t map_size(uint64_t size)
  */
 static uint8_t *map_file(int fd, uint64_t size)
 {
-	size_t len = map_size(size);
+	size_t len = mapped(size);
 	unsigned char resident = 1;
 	uint8_t *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
 
@@ -163,7 +180,7 @@ static const void *raw_map(struct image *image, uint64_t off, uint32_t len)
 	uint64_t first = off / PAGE * PAGE;
 	uint64_t pages = (off + len - first + PAGE - 1) / PAGE;
 
-	if (!raw->map || len > IMAGE_MAP_MAX ||
+	if (off + len > raw->map_size || len > IMAGE_MAP_MAX ||
 	    mincore(raw->map + first, (size_t)(off + len - first), resident) <
 		    0)
 		return NULL;
@@ -173,12 +190,52 @@ static const void *raw_map(struct image *image, uint64_t off, uint32_t len)
 	return raw->map + off;
 }
 
+static bool raw_extent(struct image *image, uint64_t off, bool write,
+		       struct image_extent *extent)
+{
+	if (write && image->read_only)
+		return false;
+	extent->fd = raw_of(image)->fd;
+	extent->off = off;
+	extent->len = image_size(image) - off;
+	return true;
+}
+
+static int size_of(int fd, const struct stat *st, uint64_t *size)
+{
+	if (S_ISREG(st->st_mode)) {
+		*size = (uint64_t)st->st_size;
+		return 0;
+	}
+	return ioctl(fd, BLKGETSIZE64, size) < 0 ? -errno : 0;
+}
+
+static uint64_t raw_used(struct image *image)
+{
+	struct stat st;
+
+	return fstat(raw_of(image)->fd, &st) < 0 || !S_ISREG(st.st_mode)
+		       ? image->size
+		       : (uint64_t)st.st_blocks * 512;
+}
+
+static uint64_t raw_refresh(struct image *image)
+{
+	struct raw *raw = raw_of(image);
+	struct stat st;
+	uint64_t size;
+
+	return fstat(raw->fd, &st) < 0 || size_of(raw->fd, &st, &size) < 0
+		       ? 0
+		       : size;
+}
+
 static void raw_destroy(struct image *image)
 {
 	struct raw *raw = raw_of(image);
 
 	if (raw->map)
-		munmap(raw->map, map_size(image->size));
+		munmap(raw->map, mapped(raw->map_size));
 	close(raw->fd);
 	free(raw);
 }
@@ -187,30 +244,11 @@ static const struct image_ops raw_ops = {
 	.name = "raw",
 	.submit = raw_submit,
 	.map = raw_map,
+	.extent = raw_extent,
+	.used = raw_used,
+	.refresh = raw_refresh,
 	.destroy = raw_destroy,
 };
-
-/* FNV-1a, 64 bits. */
-static uint64_t hash(const char *text)
-{
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 0x100000001b3;
-	return h;
-}
-
-/*
- * The path is what stays the same over reboots and what differs between
- * copies; inode and device numbers do neither.
- */
-static uint64_t identity_of(const char *path)
-{
-	char *real cleanup_free = realpath(path, NULL);
-	uint64_t id = hash(real ? real : path);
-
-	return id ? id : 1;
-}
 
 /*
  * The kernel takes a moment to release the files of a process that was killed
@@ -237,19 +275,11 @@ static int lock(int fd, bool read_only)
 	return -EBUSY;
 }
 
-static int size_of(int fd, const struct stat *st, uint64_t *size)
-{
-	if (S_ISREG(st->st_mode)) {
-		*size = (uint64_t)st->st_size;
-		return 0;
-	}
-	return ioctl(fd, BLKGETSIZE64, size) < 0 ? -errno : 0;
-}
-
 int raw_open(struct loop *loop, const char *path, bool read_only,
 	     struct image **image, const char **why)
 {
 	int flags = O_CLOEXEC | (read_only ? O_RDONLY : O_RDWR);
+	char *real cleanup_free = NULL;
 	int fd cleanup_close = -1;
 	struct raw *raw;
 	struct stat st;
@@ -305,15 +335,14 @@ int raw_open(struct loop *loop, const char *path, bool read_only,
 		*why = strerror(ENOMEM);
 		return -ENOMEM;
 	}
-	raw->image = (struct image){
-		.ops = &raw_ops,
-		.loop = loop,
-		.size = size,
-		.read_only = read_only,
-		.identity = identity_of(path),
-	};
+	/* The path is what stays the same over reboots and what differs
+	 * between copies; inode and device numbers do neither. */
+	real = realpath(path, NULL);
+	image_init(&raw->image, &raw_ops, loop, real ? real : path, size);
+	raw->image.read_only = read_only;
 	raw->fd = fd;
 	raw->map = map_file(fd, size);
+	raw->map_size = raw->map ? size : 0;
 	fd = -1;
 	*image = &raw->image;
 	return 0;
