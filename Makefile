@@ -19,7 +19,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wundef -Wvla -Wno-missing-field-initializers
 VERSION := $(shell cat .version)$(shell git describe --always --dirty --match= \
 	2>/dev/null | sed 's/^/+g/')
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -pthread -Iuserspace $(WARNINGS) \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -pthread -I. -Iuserspace $(WARNINGS) \
 	$(DEFINES) $(CFLAGS) $(SANITIZERS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANITIZERS)
 
@@ -38,7 +38,7 @@ endif
 
 # Each folder of userspace/ is a layer, an archive of its own. needs_X is what
 # a program that tests X links: DESIGN's "who may include whom".
-LAYERS := base wire core usb image transport backend frontend
+LAYERS := base wire core usb image transport backend frontend fuse
 needs_base := base
 needs_wire := wire base
 needs_core := core base
@@ -47,21 +47,28 @@ needs_image := image core base
 needs_transport := transport core base
 needs_backend := backend usb image wire core base
 needs_frontend := frontend transport usb wire core base
-needs_all := frontend backend transport usb image wire core base
+needs_fuse := fuse image core base
+needs_all := fuse frontend backend transport usb image wire core base
 
-sources = $(wildcard userspace/$(1)/*.c)
+# fuse/ is a wing of its own, with the source of a program in it.
+sources = $(if $(filter fuse,$(1)),$(filter-out fuse/ryll-fuse.c,$(wildcard fuse/*.c)),$(wildcard userspace/$(1)/*.c))
 objects = $(patsubst %.c,$(O)/%.o,$(1))
 archive = $(O)/lib$(1).a
 archives = $(foreach l,$(needs_$(1)),$(call archive,$(l)))
 
 LIBS := -luring
+FUSE_LIBS := -lfuse3 -ljansson
 
 .PHONY: all
-all: $(O)/ryll-bridge
+all: $(O)/ryll-bridge $(O)/ryll-fuse
 
 $(O)/ryll-bridge: $(call objects,$(wildcard userspace/*.c)) $(call archives,all)
 	$(call say,LD,$(@:$(O)/%=%))
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(FUSE_LIBS)
+
+$(O)/ryll-fuse: $(O)/fuse/ryll-fuse.o $(call archives,fuse)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(FUSE_LIBS)
 
 define layer
 $(call archive,$(1)): $(call objects,$(call sources,$(1)))
@@ -74,7 +81,8 @@ $(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
 $(O)/version: FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
-WITH_VERSION := $(O)/userspace/ryll-bridge.o $(O)/userspace/frontend/redir_send.o
+WITH_VERSION := $(O)/userspace/ryll-bridge.o \
+	$(O)/fuse/ryll-fuse.o $(O)/userspace/frontend/redir_send.o
 $(WITH_VERSION): $(O)/version
 $(WITH_VERSION): DEFINES := -DRYLL_VERSION='"$(VERSION)"'
 
@@ -116,7 +124,7 @@ $(O)/tests/fuzz/$(1): $(O)/tests/fuzz/$(1).o $(O)/tests/fuzz/replay.o $$(call ar
 $(O)-fuzz/$(1): $(wildcard userspace/*/*.[ch]) $(wildcard tests/lib/*.h) tests/fuzz/$(1).c
 	@mkdir -p $$(@D)
 	$$(call say,FUZZCC,$$@)
-	$$(Q)$$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE -DRYLL_VERSION='"fuzz"' -Iuserspace -g -O1 \
+	$$(Q)$$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE -DRYLL_VERSION='"fuzz"' -I. -Iuserspace -g -O1 \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $$@ \
 		tests/fuzz/$(1).c $$(foreach l,$$(needs_$(firstword $(subst -, ,$(1)))),$$(call sources,$$(l))) $$(LIBS)
 endef
@@ -196,7 +204,10 @@ $(O)/man/%: userspace/man/%.scd
 	$(Q)scdoc < $< > $@
 
 install: all man
-	install -D -m 755 $(O)/ryll-bridge $(DESTDIR)$(BINDIR)/ryll-bridge
+	for program in ryll-bridge ryll-fuse; do \
+		install -D -m 755 $(O)/$$program \
+			$(DESTDIR)$(BINDIR)/$$program; \
+	done
 	for page in $(MAN_PAGES); do \
 		install -D -m 644 $$page \
 			$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; \
@@ -206,7 +217,7 @@ clean:
 	rm -rf $(O) $(O)-san $(O)-fuzz
 
 help:
-	@echo 'all          build ryll-bridge (installs nothing; see tools/install-deps)'
+	@echo 'all          build the programs (installs nothing; see tools/install-deps)'
 	@echo 'demo         install what is missing, build, show the main job in a real guest'
 	@echo 'check        install what is missing, build, run every test (T=PATTERN: some)'
 	@echo 'check-san    the tests that need no guest, under ASan and UBSan'

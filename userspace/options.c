@@ -18,7 +18,7 @@ const char options_help[] =
 	"  --usb-disk-ro IMAGE   the same, read-only\n"
 	"                        IMAGE may be followed by ,serial=TEXT\n"
 	"                        ,sector=512|4096 ,cache=writeback|writethrough\n"
-	"                        ,speed=high ,fixed ,ro\n"
+	"                        ,speed=high ,fixed ,ro ,name=NAME\n"
 	"\n"
 	"Where the peer is (usbredir; repeatable):\n"
 	"  --listen ADDRESS      each connection takes the next free device\n"
@@ -26,6 +26,11 @@ const char options_help[] =
 	"                        again until it works, and when it is lost\n"
 	"  --stdio               one session on standard input and output\n"
 	"                        ADDRESS: unix:PATH, tcp:HOST:PORT\n"
+	"\n"
+	"The images as files here (NAME.img, and NAME.json says how each is):\n"
+	"  --mount DIR           by FUSE, on an empty folder\n"
+	"  --mount-rw            the files may be written, too\n"
+	"  --mount-allow-other   other users may read them\n"
 	"\n"
 	"Others:\n"
 	"  --run COMMAND         run COMMAND by the shell, with RYLL_ADDRESS and\n"
@@ -122,9 +127,13 @@ static int check(const struct options *o)
 	if (!o->n_disks)
 		return complain(
 			"nothing to plug in; name an image with --usb-disk (see --help)\n");
-	if (!o->n_listen && !o->n_connect && !o->stdio && !o->run)
+	if (!o->n_listen && !o->n_connect && !o->stdio && !o->run && !o->mount)
 		return complain(
 			"nowhere to plug it in; use --listen, --connect or --stdio (see --help)\n");
+	if (!o->mount && (o->mount_rw || o->mount_allow_other))
+		return complain("%s needs --mount\n",
+				o->mount_rw ? "--mount-rw"
+					    : "--mount-allow-other");
 	if (o->n_connect > o->n_disks)
 		return complain(
 			"%zu --connect but %zu devices: each one takes a device of its own\n",
@@ -140,6 +149,9 @@ enum {
 	OPT_LISTEN,
 	OPT_CONNECT,
 	OPT_STDIO,
+	OPT_MOUNT,
+	OPT_MOUNT_RW,
+	OPT_MOUNT_ALLOW_OTHER,
 	OPT_RUN,
 	OPT_LIST,
 	OPT_SHOW_LIMITS,
@@ -154,6 +166,9 @@ static const struct option longs[] = {
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "connect", required_argument, NULL, OPT_CONNECT },
 	{ "stdio", no_argument, NULL, OPT_STDIO },
+	{ "mount", required_argument, NULL, OPT_MOUNT },
+	{ "mount-rw", no_argument, NULL, OPT_MOUNT_RW },
+	{ "mount-allow-other", no_argument, NULL, OPT_MOUNT_ALLOW_OTHER },
 	{ "run", required_argument, NULL, OPT_RUN },
 	{ "list", no_argument, NULL, OPT_LIST },
 	{ "show-limits", no_argument, NULL, OPT_SHOW_LIMITS },
@@ -176,6 +191,15 @@ static int parse_option(struct options *o, int option, const char *arg)
 		return add_port(o->connect, &o->n_connect, arg);
 	case OPT_STDIO:
 		o->stdio = true;
+		return 0;
+	case OPT_MOUNT:
+		o->mount = arg;
+		return 0;
+	case OPT_MOUNT_RW:
+		o->mount_rw = true;
+		return 0;
+	case OPT_MOUNT_ALLOW_OTHER:
+		o->mount_allow_other = true;
 		return 0;
 	case OPT_RUN:
 		o->run = arg;

@@ -31,6 +31,8 @@ struct options {
 	size_t n_listen;
 	struct socket_address connect[OPTIONS_MAX_PORTS];
 	size_t n_connect;
+	const char *mount; /* NULL: nowhere */
+	bool mount_rw, mount_allow_other;
 	const char *run; /* NULL: none */
 	bool stdio, list, show_limits, help, version, verbose;
 };

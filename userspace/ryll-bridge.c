@@ -15,6 +15,7 @@
 #include "core/signal.h"
 #include "core/worker.h"
 #include "frontend/redir_port.h"
+#include "fuse/export.h"
 #include "image/blockdev.h"
 #include "image/spec.h"
 #include "options.h"
@@ -22,13 +23,22 @@
 
 #define EXIT_USAGE 2
 
+struct bridge_image {
+	const struct disk_spec *spec;
+	struct image *image;	   /* the device's */
+	struct usb_device *device; /* the registry's */
+};
+
 struct bridge {
 	struct options options;
 	struct loop *loop;
 	struct bufpool pool;
 	struct worker worker;
 	struct registry registry;
+	struct bridge_image *images; /* owned; as in options.disks */
 	struct redir_ports ports;
+	struct export *export; /* --mount; else NULL */
+	bool mounted;
 	struct signals signals;
 	char temp[64]; /* folder of --run's own socket; empty: none */
 	struct socket_address address; /* of that socket */
@@ -36,7 +46,8 @@ struct bridge {
 	int status;		       /* to exit with */
 };
 
-static int add_disk(struct bridge *b, const struct disk_spec *spec)
+static int add_disk(struct bridge *b, const struct disk_spec *spec,
+		    struct bridge_image *entry)
 {
 	struct disk_options options = {
 		.block_size = spec->block_size,
@@ -64,13 +75,17 @@ static int add_disk(struct bridge *b, const struct disk_spec *spec)
 		return ret;
 	}
 	registry_add(&b->registry, device);
+	*entry = (struct bridge_image){ spec, image, device };
 	return 0;
 }
 
 static int add_disks(struct bridge *b)
 {
+	b->images = calloc(b->options.n_disks, sizeof(*b->images));
+	if (!b->images)
+		return -ENOMEM;
 	for (size_t i = 0; i < b->options.n_disks; i++) {
-		int ret = add_disk(b, &b->options.disks[i]);
+		int ret = add_disk(b, &b->options.disks[i], &b->images[i]);
 
 		if (ret < 0)
 			return ret;
@@ -125,6 +140,49 @@ static int add_ports(struct bridge *b)
 	return ret;
 }
 
+/* --- The images as files ------------------------------------------------------- */
+
+static void state_of(void *arg, struct export_state *state)
+{
+	const struct bridge_image *entry = arg;
+
+	state->source = entry->spec->image.path;
+	state->attached = entry->device->state != USB_DEVICE_FREE;
+}
+
+static void unmounted(void *arg);
+
+static int mount_images(struct bridge *b)
+{
+	const struct export_options options = {
+		.folder = b->options.mount,
+		.writable = b->options.mount_rw,
+		.allow_other = b->options.mount_allow_other,
+		.stopped = unmounted,
+		.arg = b,
+	};
+	const char *why = strerror(ENOMEM);
+	char name[256];
+	int ret = export_create(b->loop, &options, &b->export);
+
+	for (size_t i = 0; !ret && i < b->options.n_disks; i++) {
+		struct bridge_image *entry = &b->images[i];
+
+		image_spec_name(&entry->spec->image, name, sizeof(name));
+		ret = export_add(b->export, name, entry->image, state_of,
+				 entry);
+	}
+	if (!ret)
+		ret = export_start(b->export, &why);
+	if (ret < 0) {
+		log_err("--mount %s: %s", options.folder, why);
+		return ret;
+	}
+	b->mounted = true;
+	log_info("mounted on %s", options.folder);
+	return 0;
+}
+
 static int run_command(struct bridge *b)
 {
 	const struct options *o = &b->options;
@@ -148,11 +206,34 @@ static int run_command(struct bridge *b)
 	_exit(127);
 }
 
-/* The end: no connection is left, and no command. */
+static void finish(struct bridge *b)
+{
+	redir_ports_finish(&b->ports);
+	if (b->mounted)
+		export_stop(b->export);
+}
+
+/* No connection is left, no command and no mount. */
 static void check_over(struct bridge *b)
 {
-	if (b->ports.over && !b->child)
+	if (!b->ports.over || b->child)
+		return;
+	if (b->mounted)
+		export_stop(b->export);
+	else
 		loop_stop(b->loop);
+}
+
+static void unmounted(void *arg)
+{
+	struct bridge *b = arg;
+	const struct options *o = &b->options;
+
+	b->mounted = false;
+	/* Somebody else may have done it; then there may be nothing left. */
+	if (!o->n_listen && !o->n_connect && !o->stdio && !b->child)
+		redir_ports_finish(&b->ports);
+	check_over(b);
 }
 
 static void child_ended(struct bridge *b)
@@ -164,7 +245,7 @@ static void child_ended(struct bridge *b)
 	b->child = 0;
 	b->status = WIFEXITED(status) ? WEXITSTATUS(status)
 				      : 128 + WTERMSIG(status);
-	redir_ports_finish(&b->ports);
+	finish(b);
 	check_over(b);
 }
 
@@ -180,7 +261,7 @@ static void caught(struct signals *signals, int signo)
 	/* Its status is ours. One that does not listen is asked twice. */
 	if (b->child)
 		kill(b->child, b->ports.finishing ? SIGKILL : SIGTERM);
-	redir_ports_finish(&b->ports);
+	finish(b);
 }
 
 static void finished(struct redir_ports *ports)
@@ -229,6 +310,8 @@ static int serve(struct bridge *b)
 		ret = signals_init(&b->signals, b->loop, &set, caught);
 	if (!ret)
 		ret = add_ports(b);
+	if (!ret && b->options.mount)
+		ret = mount_images(b);
 	if (!ret && b->options.run)
 		ret = run_command(b);
 	if (!ret)
@@ -250,6 +333,7 @@ static void release(struct bridge *b)
 	signals_fini(&b->signals);
 	if (b->temp[0])
 		rmdir(b->temp);
+	export_destroy(b->export);
 	if (b->ports.n_links || worker_busy(&b->worker))
 		return;
 	worker_fini(&b->worker);
@@ -257,6 +341,7 @@ static void release(struct bridge *b)
 	registry_fini(&b->registry);
 	loop_destroy(b->loop);
 	bufpool_fini(&b->pool);
+	free(b->images);
 }
 
 static void show_limits(void)

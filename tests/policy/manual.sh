@@ -2,10 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # --help and the manual page name the same options, and so does the parser.
 cd "$(dirname "$0")/../.." || exit 1
-help=$("$BRIDGE" --help | grep -oE -- '(^|[ ,])--[a-z-]+' | tr -d ' ,' | sort -u)
-man=$(grep -oE '^\*--[a-z-]+\*' userspace/man/ryll-bridge.1.scd | tr -d '*' | sort -u)
-parser=$(sed -n 's/^\t{ "\([a-z-]*\)", [a-z]*_argument.*/--\1/p' \
-	userspace/options.c | sort -u)
 bad=0
 same() {
 	if diff <(echo "$2") <(echo "$3"); then
@@ -15,9 +11,21 @@ same() {
 		bad=1
 	fi
 }
-same "--help and the manual page" "$help" "$man"
-same "--help and the parser" "$help" "$parser"
-for option in serial= sector= cache= speed= fixed ro; do
+# agree PROGRAM SOURCE-WITH-THE-TABLE
+agree() {
+	local name=${1##*/} help man parser
+	help=$("$1" --help | grep -oE -- '(^|[ ,])--[a-z-]+' | tr -d ' ,' |
+		sort -u)
+	man=$(grep -oE '^\*--[a-z-]+\*' "userspace/man/$name.1.scd" |
+		tr -d '*' | sort -u)
+	parser=$(sed -n 's/^\t{ "\([a-z-]*\)", [a-z]*_argument.*/--\1/p' "$2" |
+		sort -u)
+	same "$name: --help and the manual page" "$help" "$man"
+	same "$name: --help and the parser" "$help" "$parser"
+}
+agree "$BRIDGE" userspace/options.c
+agree "${BRIDGE%/*}/ryll-fuse" fuse/ryll-fuse.c
+for option in serial= sector= cache= speed= fixed ro name=; do
 	grep -q -- "^\*$option" userspace/man/ryll-bridge.1.scd || {
 		echo "not ok - the manual page lacks the disk option $option"
 		bad=1

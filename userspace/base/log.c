@@ -27,8 +27,8 @@ void log_write(enum log_level level, const char *fmt, ...)
 
 	if (level > log_level)
 		return;
-	head = snprintf(line, sizeof(line), "ryll-bridge: %s",
-			level_names[level]);
+	head = snprintf(line, sizeof(line), "%s: %s",
+			program_invocation_short_name, level_names[level]);
 	va_start(args, fmt);
 	body = vsnprintf(line + head, sizeof(line) - (size_t)head, fmt, args);
 	va_end(args);

@@ -2,13 +2,10 @@
 #include "core/worker.h"
 
 #include <signal.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
-	uint64_t one = 1;
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
@@ -25,40 +22,23 @@ static void *worker_main(void *arg)
 		job->work(job);
 		pthread_mutex_lock(&w->lock);
 		w->running = false;
-		list_append(&w->finished, &job->node);
-		if (write(w->event, &one, sizeof(one)) < 0) {
-			/* Full: the loop has an event to see already. */
-		}
+		mailbox_send(&w->finished, &job->mail);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
 }
 
-static void event_read(struct op *op, int res)
+static void finished(struct mail *mail)
 {
-	struct worker *w = container_of(op, struct worker, op);
-	struct list *node;
+	struct worker_job *job = container_of(mail, struct worker_job, mail);
 
-	if (res < 0)
-		return;
-	for (;;) {
-		pthread_mutex_lock(&w->lock);
-		node = list_pop(&w->finished);
-		pthread_mutex_unlock(&w->lock);
-		if (!node)
-			break;
-		list_entry(node, struct worker_job, node)
-			->done(list_entry(node, struct worker_job, node));
-	}
-	op_read(w->loop, &w->op, w->event, &w->count, sizeof(w->count));
+	job->done(job);
 }
 
 void worker_init(struct worker *w, struct loop *loop)
 {
-	*w = (struct worker){ .loop = loop, .event = -1 };
+	*w = (struct worker){ .loop = loop };
 	list_init(&w->todo);
-	list_init(&w->finished);
-	op_init(&w->op, event_read);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->wake, NULL);
 }
@@ -66,23 +46,20 @@ void worker_init(struct worker *w, struct loop *loop)
 static int start(struct worker *w)
 {
 	sigset_t all, old;
-	int ret;
+	int ret = mailbox_init(&w->finished, w->loop);
 
-	w->event = eventfd(0, EFD_CLOEXEC);
-	if (w->event < 0)
-		return -errno;
+	if (ret < 0)
+		return ret;
 	/* Signals are the loop's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = pthread_create(&w->thread, NULL, worker_main, w);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret) {
-		close(w->event);
-		w->event = -1;
+		mailbox_fini(&w->finished);
 		return -ret;
 	}
 	w->started = true;
-	op_read(w->loop, &w->op, w->event, &w->count, sizeof(w->count));
 	return 0;
 }
 
@@ -94,6 +71,7 @@ int worker_submit(struct worker *w, struct worker_job *job)
 		return ret;
 	pthread_mutex_lock(&w->lock);
 	list_init(&job->node);
+	job->mail.run = finished;
 	list_append(&w->todo, &job->node);
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
@@ -118,7 +96,7 @@ void worker_fini(struct worker *w)
 		pthread_cond_signal(&w->wake);
 		pthread_mutex_unlock(&w->lock);
 		pthread_join(w->thread, NULL);
-		close(w->event);
+		mailbox_fini(&w->finished);
 	}
 	pthread_cond_destroy(&w->wake);
 	pthread_mutex_destroy(&w->lock);

@@ -7,12 +7,12 @@
 #define CORE_WORKER_H
 
 #include <pthread.h>
-#include <stdint.h>
 
-#include "core/loop.h"
+#include "core/mailbox.h"
 
 struct worker_job {
-	struct list node; /* on worker->todo or worker->finished */
+	struct list node; /* on worker->todo until it starts */
+	struct mail mail; /* its way back */
 	/* On the worker's thread: touches nothing but the job. */
 	void (*work)(struct worker_job *job);
 	/* On the loop's thread, afterwards; exactly once. */
@@ -23,14 +23,12 @@ struct worker {
 	struct loop *loop; /* borrows */
 	bool started;
 	bool stop; /* under lock */
-	int event; /* eventfd: something has finished */
-	uint64_t count;
-	struct op op;
+	struct mailbox finished;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct list todo, finished; /* under lock */
-	bool running;		    /* under lock: a job is at work */
+	struct list todo; /* under lock */
+	bool running;	  /* under lock: a job is at work */
 };
 
 void worker_init(struct worker *worker, struct loop *loop);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "image/spec.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,17 +47,63 @@ int image_spec_parse(struct image_spec *spec, const char **list,
 int image_spec_option(struct image_spec *spec, const char *option,
 		      const char **why)
 {
-	(void)why;
 	if (!strcmp(option, "ro")) {
 		spec->read_only = true;
 		return 1;
 	}
+	if (!strncmp(option, "name=", 5)) {
+		if (!option[5] || strchr(option, '/')) {
+			*why = "is not a name of a file";
+			return -EINVAL;
+		}
+		free(spec->name);
+		spec->name = strdup(option + 5);
+		if (spec->name)
+			return 1;
+		*why = strerror(ENOMEM);
+		return -ENOMEM;
+	}
 	return 0;
+}
+
+/* The last part of a path or a URI; of a path without its suffix. */
+static size_t stem(const char *path, const char **start)
+{
+	bool uri = strstr(path, "://");
+	size_t len = uri ? strcspn(path, "?") : strlen(path), from;
+	size_t end;
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	for (from = len; from && path[from - 1] != '/'; from--)
+		;
+	if (!from && !strncmp(path, "dir:", 4))
+		from = 4;
+	*start = path + from;
+	for (end = len; end > from + 1 && !uri; end--)
+		if (path[end - 1] == '.')
+			return end - 1 - from;
+	return len - from;
+}
+
+void image_spec_name(const struct image_spec *spec, char *name, size_t size)
+{
+	const char *start = spec->name;
+	size_t len = start ? strlen(start) : stem(spec->path, &start);
+
+	snprintf(name, size, "%.*s", (int)MIN(len, size), start);
+	/* JSON and terminals want no bytes that are not characters. */
+	for (char *p = name; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == '/' || *p == 0x7f)
+			*p = '_';
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		snprintf(name, size, "disk");
 }
 
 void image_spec_fini(struct image_spec *spec)
 {
 	free(spec->path);
+	free(spec->name);
 }
 
 /* What IMAGE may begin with; everything else is the path of a raw image. */

@@ -10,6 +10,7 @@
 
 struct image_spec {
 	char *path; /* owned */
+	char *name; /* owned; of the file under --mount; NULL: from path */
 	bool read_only;
 };
 
@@ -29,6 +30,13 @@ int must_check image_spec_parse(struct image_spec *spec, const char **list,
 /* 1: it was an option of images; 0: it was not; or -errno, and *why. */
 int must_check image_spec_option(struct image_spec *spec, const char *option,
 				 const char **why);
+
+/*
+ * What the file of the image is called under --mount, without ".img": its
+ * name=, or the last part of its path without a suffix. Never empty, no
+ * slash, no control characters.
+ */
+void image_spec_name(const struct image_spec *spec, char *name, size_t size);
 
 void image_spec_fini(struct image_spec *spec);
 
