@@ -17,6 +17,7 @@ const char options_help[] =
 	"  --usb-disk IMAGE      a raw image or block device, writable\n"
 	"  --usb-disk-ro IMAGE   the same, read-only\n"
 	"                        IMAGE may be followed by ,serial=TEXT\n"
+	"                        ,overlay=FILE (takes the writes) ,snapshot\n"
 	"                        ,sector=512|4096 ,cache=writeback|writethrough\n"
 	"                        ,speed=high ,fixed ,ro ,name=NAME\n"
 	"\n"
@@ -35,6 +36,7 @@ const char options_help[] =
 	"Others:\n"
 	"  --run COMMAND         run COMMAND by the shell, with RYLL_ADDRESS and\n"
 	"                        RYLL_SOCKET in its environment; exit as it does\n"
+	"  --commit OVERLAY      merge an overlay into its base, and end\n"
 	"  --list                list what could be plugged in\n"
 	"  --show-limits         list what a peer may use at most\n"
 	"  --verbose             say more\n"
@@ -122,7 +124,7 @@ static int add_port(struct socket_address *ports, size_t *n, const char *text)
 
 static int check(const struct options *o)
 {
-	if (o->help || o->version || o->list || o->show_limits)
+	if (o->help || o->version || o->list || o->show_limits || o->commit)
 		return 0;
 	if (!o->n_disks)
 		return complain(
@@ -153,6 +155,7 @@ enum {
 	OPT_MOUNT_RW,
 	OPT_MOUNT_ALLOW_OTHER,
 	OPT_RUN,
+	OPT_COMMIT,
 	OPT_LIST,
 	OPT_SHOW_LIMITS,
 	OPT_VERBOSE,
@@ -170,6 +173,7 @@ static const struct option longs[] = {
 	{ "mount-rw", no_argument, NULL, OPT_MOUNT_RW },
 	{ "mount-allow-other", no_argument, NULL, OPT_MOUNT_ALLOW_OTHER },
 	{ "run", required_argument, NULL, OPT_RUN },
+	{ "commit", required_argument, NULL, OPT_COMMIT },
 	{ "list", no_argument, NULL, OPT_LIST },
 	{ "show-limits", no_argument, NULL, OPT_SHOW_LIMITS },
 	{ "verbose", no_argument, NULL, OPT_VERBOSE },
@@ -203,6 +207,9 @@ static int parse_option(struct options *o, int option, const char *arg)
 		return 0;
 	case OPT_RUN:
 		o->run = arg;
+		return 0;
+	case OPT_COMMIT:
+		o->commit = arg;
 		return 0;
 	case OPT_LIST:
 		o->list = true;

@@ -33,7 +33,8 @@ struct options {
 	size_t n_connect;
 	const char *mount; /* NULL: nowhere */
 	bool mount_rw, mount_allow_other;
-	const char *run; /* NULL: none */
+	const char *commit; /* an overlay; NULL: none */
+	const char *run;    /* NULL: none */
 	bool stdio, list, show_limits, help, version, verbose;
 };
 

@@ -395,6 +395,24 @@ static int list(struct bridge *b)
 	return ret;
 }
 
+static int commit(struct bridge *b)
+{
+	const char *overlay = b->options.commit, *why;
+	int ret = loop_create(&b->loop);
+
+	if (ret < 0) {
+		log_err("io_uring is not available: %s", strerror(-ret));
+		return ret;
+	}
+	ret = image_commit(b->loop, overlay, &why);
+	if (ret < 0)
+		log_err("%s %s", overlay, why);
+	else
+		log_info("%s: committed to its base, and empty now", overlay);
+	loop_destroy(b->loop);
+	return ret;
+}
+
 int main(int argc, char **argv)
 {
 	struct bridge bridge = { 0 };
@@ -415,6 +433,8 @@ int main(int argc, char **argv)
 		show_limits();
 	} else if (o->list) {
 		ret = list(&bridge);
+	} else if (o->commit) {
+		ret = commit(&bridge);
 	} else {
 		ret = serve(&bridge);
 		release(&bridge);

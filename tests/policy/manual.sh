@@ -25,7 +25,7 @@ agree() {
 }
 agree "$BRIDGE" userspace/options.c
 agree "${BRIDGE%/*}/ryll-fuse" fuse/ryll-fuse.c
-for option in serial= sector= cache= speed= fixed ro name=; do
+for option in serial= sector= cache= speed= fixed ro name= overlay= snapshot; do
 	grep -q -- "^\*$option" userspace/man/ryll-bridge.1.scd || {
 		echo "not ok - the manual page lacks the disk option $option"
 		bad=1

@@ -180,3 +180,48 @@ void image_done(struct image_request *r, int res)
 	}
 	r->done(r, res);
 }
+
+/* --- Waiting -------------------------------------------------------------------- */
+
+struct waiting {
+	struct image_request request;
+	struct task awake;
+	bool done;
+	int res;
+};
+
+static void stay_awake(struct task *task)
+{
+	(void)task;
+}
+
+static void waiting_done(struct image_request *request, int res)
+{
+	struct waiting *w = container_of(request, struct waiting, request);
+
+	w->done = true;
+	w->res = res;
+	/* A turn may end a request before it sleeps: it shall not. */
+	loop_post(request->image->loop, &w->awake);
+}
+
+int image_wait(struct image *image, enum image_request_type type, uint64_t off,
+	       void *buf, uint64_t len)
+{
+	struct iovec iov = { buf, len };
+	struct waiting w = { .request = { .type = type,
+					  .off = off,
+					  .len = len,
+					  .iov = &iov,
+					  .n_iov = buf ? 1 : 0,
+					  .done = waiting_done } };
+
+	int ret = 0;
+
+	task_init(&w.awake, stay_awake);
+	image_submit(image, &w.request);
+	while (!w.done && !ret)
+		ret = loop_turn(image->loop);
+	task_cancel(&w.awake);
+	return ret ? ret : w.res;
+}

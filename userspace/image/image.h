@@ -116,6 +116,9 @@ struct image {
 	bool discard_zeroes;
 	/* Same image, same number, whatever order things start in; not zero. */
 	uint64_t identity;
+	/* Differs when the content does, for images made of other things that
+	 * can tell; else 0. */
+	uint64_t version;
 
 	struct image_stats stats;
 	/* align > 1: what changes bytes is in flight, or waits for what it
@@ -139,6 +142,13 @@ void image_done_later(struct image_request *request, int res);
 /* --- For those who use one, on the loop thread ------------------------------ */
 
 void image_submit(struct image *image, struct image_request *request);
+
+/*
+ * For set-up, which may wait: makes a request and turns the loop until it is
+ * done. Its result, or -errno of the loop.
+ */
+int must_check image_wait(struct image *image, enum image_request_type type,
+			  uint64_t off, void *buf, uint64_t len);
 
 /* The most that image_map() is asked for. */
 #define IMAGE_MAP_MAX (1u << 20)

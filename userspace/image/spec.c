@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "image/mem.h"
+#include "image/overlay.h"
+#include "image/overlay_file.h"
 #include "image/raw.h"
 
 char *image_spec_next(const char **list)
@@ -44,6 +47,16 @@ int image_spec_parse(struct image_spec *spec, const char **list,
 	return 0;
 }
 
+static int set(char **field, const char *value, const char **why)
+{
+	free(*field);
+	*field = strdup(value);
+	if (*field)
+		return 1;
+	*why = strerror(ENOMEM);
+	return -ENOMEM;
+}
+
 int image_spec_option(struct image_spec *spec, const char *option,
 		      const char **why)
 {
@@ -51,17 +64,21 @@ int image_spec_option(struct image_spec *spec, const char *option,
 		spec->read_only = true;
 		return 1;
 	}
+	if (!strcmp(option, "snapshot")) {
+		spec->snapshot = true;
+		return 1;
+	}
+	if (!strncmp(option, "overlay=", 8)) {
+		if (option[8])
+			return set(&spec->overlay, option + 8, why);
+		*why = "names no file";
+		return -EINVAL;
+	}
 	if (!strncmp(option, "name=", 5)) {
-		if (!option[5] || strchr(option, '/')) {
-			*why = "is not a name of a file";
-			return -EINVAL;
-		}
-		free(spec->name);
-		spec->name = strdup(option + 5);
-		if (spec->name)
-			return 1;
-		*why = strerror(ENOMEM);
-		return -ENOMEM;
+		if (option[5] && !strchr(option, '/'))
+			return set(&spec->name, option + 5, why);
+		*why = "is not a name of a file";
+		return -EINVAL;
 	}
 	return 0;
 }
@@ -104,6 +121,7 @@ void image_spec_fini(struct image_spec *spec)
 {
 	free(spec->path);
 	free(spec->name);
+	free(spec->overlay);
 }
 
 /* What IMAGE may begin with; everything else is the path of a raw image. */
@@ -115,13 +133,84 @@ static const struct {
 	{ "mem:", mem_open },
 };
 
+static int open_base(struct loop *loop, const char *path, bool read_only,
+		     struct image **image, const char **why)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strncmp(path, kinds[i].prefix, strlen(kinds[i].prefix)))
+			return kinds[i].open(loop, path, read_only, image, why);
+	return raw_open(loop, path, read_only, image, why);
+}
+
+/* For the overlay to remember: a relative path is of use here and now only. */
+static char *lasting_name(const char *path)
+{
+	size_t prefix = strncmp(path, "dir:", 4) ? 0 : 4;
+	char *real cleanup_free = realpath(path + prefix, NULL), *name;
+
+	return asprintf(&name, "%.*s%s", (int)prefix, path,
+			real ? real : path + prefix) < 0
+		       ? NULL
+		       : name;
+}
+
 int image_open(struct loop *loop, const struct image_spec *spec,
 	       struct image **image, const char **why)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (!strncmp(spec->path, kinds[i].prefix,
-			     strlen(kinds[i].prefix)))
-			return kinds[i].open(loop, spec->path, spec->read_only,
-					     image, why);
-	return raw_open(loop, spec->path, spec->read_only, image, why);
+	char *name cleanup_free = NULL;
+	static char text[512];
+	struct image *base;
+	int ret;
+
+	if (spec->overlay && spec->snapshot) {
+		*why = "cannot have both overlay= and snapshot";
+		return -EINVAL;
+	}
+	if (!spec->overlay && !spec->snapshot)
+		return open_base(loop, spec->path, spec->read_only, image, why);
+	ret = open_base(loop, spec->path, true, &base, why);
+	if (ret < 0)
+		return ret;
+	name = lasting_name(spec->path);
+	if (!name) {
+		image_destroy(base);
+		*why = strerror(ENOMEM);
+		return -ENOMEM;
+	}
+	ret = overlay_open(loop, base, name, spec->overlay, spec->read_only,
+			   image, why);
+	if (ret < 0 && spec->overlay) {
+		snprintf(text, sizeof(text),
+			 "cannot use its overlay %s, which %s", spec->overlay,
+			 *why);
+		*why = text;
+	}
+	return ret;
+}
+
+int image_commit(struct loop *loop, const char *path, const char **why)
+{
+	static char text[512];
+	struct overlay_file file;
+	struct image *base;
+	int ret = overlay_file_read(loop, path, &file, why);
+
+	if (ret < 0)
+		return ret;
+	ret = open_base(loop, file.base, false, &base, why);
+	if (!ret && base->read_only) {
+		image_destroy(base);
+		*why = "can only be read";
+		ret = -EROFS;
+	}
+	if (ret < 0) {
+		snprintf(text, sizeof(text), "lies over %s, which %s",
+			 file.base, *why);
+		*why = text;
+	} else {
+		ret = overlay_commit(&file, base, why);
+		image_destroy(base);
+	}
+	overlay_file_close(&file);
+	return ret;
 }

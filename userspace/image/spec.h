@@ -9,8 +9,10 @@
 #include "image/image.h"
 
 struct image_spec {
-	char *path; /* owned */
-	char *name; /* owned; of the file under --mount; NULL: from path */
+	char *path;    /* owned */
+	char *name;    /* owned; of the file under --mount; NULL: from path */
+	char *overlay; /* owned; takes the writes; NULL: none */
+	bool snapshot; /* an overlay that is gone at the end */
 	bool read_only;
 };
 
@@ -46,5 +48,13 @@ void image_spec_fini(struct image_spec *spec);
  */
 int must_check image_open(struct loop *loop, const struct image_spec *spec,
 			  struct image **image, const char **why);
+
+/*
+ * Merges the overlay at path into the base that it was made for, and empties
+ * it; may be run again after it was interrupted at any point. On failure
+ * -errno, and *why for after path. Turns loop.
+ */
+int must_check image_commit(struct loop *loop, const char *path,
+			    const char **why);
 
 #endif
