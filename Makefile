@@ -56,7 +56,7 @@ objects = $(patsubst %.c,$(O)/%.o,$(1))
 archive = $(O)/lib$(1).a
 archives = $(foreach l,$(needs_$(1)),$(call archive,$(l)))
 
-LIBS := -luring
+LIBS := -luring -lnbd
 FUSE_LIBS := -lfuse3 -ljansson
 
 .PHONY: all

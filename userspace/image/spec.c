@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "image/mem.h"
+#include "image/nbd.h"
 #include "image/overlay.h"
 #include "image/overlay_file.h"
 #include "image/raw.h"
@@ -130,7 +131,9 @@ static const struct {
 	int (*open)(struct loop *loop, const char *path, bool read_only,
 		    struct image **image, const char **why);
 } kinds[] = {
-	{ "mem:", mem_open },
+	{ "mem:", mem_open },	      { "nbd://", nbd_open },
+	{ "nbds://", nbd_open },      { "nbd+unix://", nbd_open },
+	{ "nbds+unix://", nbd_open },
 };
 
 static int open_base(struct loop *loop, const char *path, bool read_only,
@@ -190,7 +193,7 @@ int image_open(struct loop *loop, const struct image_spec *spec,
 
 int image_commit(struct loop *loop, const char *path, const char **why)
 {
-	static char text[512];
+	static char text[sizeof(((struct overlay_file *)0)->base) + 200];
 	struct overlay_file file;
 	struct image *base;
 	int ret = overlay_file_read(loop, path, &file, why);
