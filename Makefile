@@ -136,15 +136,21 @@ fuzz: $(FUZZ_NAMES:%=$(O)-fuzz/%)
 
 # --- Programs that tests and benchmarks use ------------------------------------------
 
-TEST_PROGRAMS := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/*.c tests/e2e/*.c))
-$(TEST_PROGRAMS): %: %.o $(call archives,wire)
-	$(call say,LD,$(@:$(O)/%=%))
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+# LAYER-what.c links LAYER and what it needs, others wire.
+TEST_PROGRAMS := $(patsubst %.c,%,$(wildcard tests/bench/*.c tests/e2e/*.c))
+layer_of = $(or $(filter $(LAYERS),$(firstword $(subst -, ,$(notdir $(1))))),wire)
+
+define test_program
+$(O)/$(1): $(O)/$(1).o $$(call archives,$(call layer_of,$(1)))
+	$$(call say,LD,$$(@:$$(O)/%=%))
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $(if $(filter-out wire,$(call layer_of,$(1))),$$(LIBS))
+endef
+$(foreach p,$(TEST_PROGRAMS),$(eval $(call test_program,$(p))))
 
 # --- Checking ---------------------------------------------------------------------------
 
 .PHONY: tests check check-san check-fresh bench demo
-tests: all $(UNIT_TESTS) $(FUZZ_REPLAYERS) $(TEST_PROGRAMS)
+tests: all $(UNIT_TESTS) $(FUZZ_REPLAYERS) $(TEST_PROGRAMS:%=$(O)/%)
 
 check:
 	$(Q)tools/install-deps check

@@ -66,6 +66,12 @@ static int add_disk(struct bridge *b, const struct disk_spec *spec,
 		log_err("%s %s", spec->image.path, why);
 		return ret;
 	}
+	if (image->block_size && image->block_size != spec->block_size) {
+		log_err("%s needs sector=%u", spec->image.path,
+			image->block_size);
+		image_destroy(image);
+		return -EINVAL;
+	}
 	ret = disk_create(b->loop, &b->pool, image, spec->image.path, &options,
 			  &device);
 	if (ret < 0) {
@@ -387,7 +393,7 @@ static int list(struct bridge *b)
 		}
 		printf("%-20s %9.1f GiB  %-3s %-20s ready\n", spec->image.path,
 		       (double)image->size / (1 << 30),
-		       spec->image.read_only ? "ro" : "rw", "image");
+		       image->read_only ? "ro" : "rw", "image");
 		image_destroy(image);
 	}
 	blockdev_list(list_blockdev);

@@ -68,8 +68,13 @@ struct image_request {
 	/* The image's own: */
 	struct list node; /* on a list that the image keeps; on image->ended */
 	struct op op;
-	struct iovec rest; /* what a short transfer left over */
 	uint64_t moved;
+	void *context;
+	/* transfer.c's: */
+	void (*end)(struct image_request *request, int res);
+	struct iovec rest; /* a part of the request, or what was left over */
+	uint64_t until, shift; /* of moved; from moved to the file's offset */
+	int fd;
 	bool now; /* the attempt was made with OP_NOW */
 };
 
@@ -112,6 +117,7 @@ struct image {
 	 * power of two, at most IMAGE_MAX_ALIGN. */
 	uint32_t align;
 	bool read_only;
+	uint32_t block_size; /* what is on it is for blocks of this; 0: any */
 	/* A discarded range reads as zeros; else as zeros or as old data. */
 	bool discard_zeroes;
 	/* Same image, same number, whatever order things start in; not zero. */

@@ -605,6 +605,7 @@ int overlay_open(struct loop *loop, struct image *base, const char *name,
 		   base->size);
 	o->image.align = OVERLAY_UNIT;
 	o->image.read_only = read_only;
+	o->image.block_size = base->block_size;
 	o->base = base;
 	round_init(&o->recent);
 	round_init(&o->stable);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "image/transfer.h"
 
 struct raw {
 	struct image image;
@@ -28,45 +29,6 @@ static struct raw *raw_of(struct image *image)
 	return container_of(image, struct raw, image);
 }
 
-static void start(struct raw *raw, struct image_request *r);
-
-/*
- * A transfer moved less than asked for: go on behind it. Several segments
- * are continued one at a time, which is rare enough to be simple about.
- */
-static void resume(struct raw *raw, struct image_request *r)
-{
-	uint64_t skip = r->moved;
-	unsigned int i = 0;
-
-	while (skip >= r->iov[i].iov_len)
-		skip -= r->iov[i++].iov_len;
-	r->rest.iov_base = (char *)r->iov[i].iov_base + skip;
-	r->rest.iov_len = r->iov[i].iov_len - skip;
-	start(raw, r);
-}
-
-static void transfer_done(struct op *op, int res)
-{
-	struct image_request *r = container_of(op, struct image_request, op);
-	struct raw *raw = raw_of(r->image);
-	bool was_now = r->now;
-
-	r->now = false;
-	if (res > 0)
-		r->moved += (uint64_t)res;
-	if (r->moved == r->len)
-		image_done(r, 0);
-	else if (was_now && (res >= 0 || res == -EAGAIN || res == -EOPNOTSUPP))
-		resume(raw, r); /* not all of it was in memory: wait for it */
-	else if (res == -EINTR || res == -EAGAIN || res > 0)
-		resume(raw, r);
-	else if (res == 0)
-		image_done(r, r->type == IMAGE_READ ? -ENODATA : -ENOSPC);
-	else
-		image_done(r, res);
-}
-
 static void other_done(struct op *op, int res)
 {
 	struct image_request *r = container_of(op, struct image_request, op);
@@ -75,24 +37,6 @@ static void other_done(struct op *op, int res)
 	if (res == -EINVAL && r->type != IMAGE_FLUSH)
 		res = -EOPNOTSUPP;
 	image_done(r, MIN(res, 0));
-}
-
-static void start(struct raw *raw, struct image_request *r)
-{
-	const struct iovec *iov = r->moved ? &r->rest : r->iov;
-	unsigned int n = r->moved ? 1 : r->n_iov;
-	uint64_t off = r->off + r->moved;
-	struct loop *loop = raw->image.loop;
-	unsigned int flags = 0;
-
-	if (r->type == IMAGE_WRITE) {
-		op_pwritev(loop, &r->op, raw->fd, iov, n, off,
-			   r->flags & IMAGE_FUA ? RWF_DSYNC : 0);
-		return;
-	}
-	if (r->now)
-		flags = OP_NOW | (r->flags & IMAGE_LAZY ? OP_LAZY : 0);
-	op_preadv(loop, &r->op, raw->fd, iov, n, off, flags);
 }
 
 /* lseek(2) does not wait for data; block devices say it is all data. */
@@ -117,14 +61,11 @@ static void raw_submit(struct image *image, struct image_request *r)
 {
 	struct raw *raw = raw_of(image);
 
-	r->moved = 0;
 	switch (r->type) {
 	case IMAGE_READ:
 	case IMAGE_WRITE:
-		op_init(&r->op, transfer_done);
-		/* What is in the page cache needs no waiting and no event. */
-		r->now = r->type == IMAGE_READ;
-		start(raw, r);
+		r->moved = 0;
+		transfer_start(r, raw->fd, r->off, r->len, image_done);
 		break;
 	case IMAGE_FLUSH:
 		op_init(&r->op, other_done);

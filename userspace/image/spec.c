@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "image/dir.h"
 #include "image/mem.h"
 #include "image/nbd.h"
 #include "image/overlay.h"
@@ -131,9 +132,9 @@ static const struct {
 	int (*open)(struct loop *loop, const char *path, bool read_only,
 		    struct image **image, const char **why);
 } kinds[] = {
-	{ "mem:", mem_open },	      { "nbd://", nbd_open },
-	{ "nbds://", nbd_open },      { "nbd+unix://", nbd_open },
-	{ "nbds+unix://", nbd_open },
+	{ "dir:", dir_open },	     { "mem:", mem_open },
+	{ "nbd://", nbd_open },	     { "nbds://", nbd_open },
+	{ "nbd+unix://", nbd_open }, { "nbds+unix://", nbd_open },
 };
 
 static int open_base(struct loop *loop, const char *path, bool read_only,
