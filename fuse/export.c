@@ -168,7 +168,7 @@ static void ended(struct mail *mail)
 	struct export *export = container_of(mail, struct export, ended);
 
 	if (!export->stopping)
-		log_warn("%s: has been unmounted", export->options.folder);
+		log_info("%s: has been unmounted", export->options.folder);
 	export_stop(export);
 }
 

@@ -227,6 +227,8 @@ static void on_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 /* --- Opening ------------------------------------------------------------------------ */
 
+#define DIRECT_IO (FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES)
+
 /*
  * Not by fuse_reply_open(): the oldest library that we build with cannot pass
  * on every flag that kernels know. One that they do not know they ignore.
@@ -242,19 +244,19 @@ static int reply_open(fuse_req_t req, unsigned int flags, uint64_t fh,
 	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
 }
 
-#ifdef FUSE_CAP_PASSTHROUGH
 /*
- * The kernel reads from the file of a raw image without asking us. Not for
- * writing, which we want to hear of. One id serves all opens of a file: the
- * kernel refuses a second.
+ * The kernel reads from the file of a raw image without asking us. What is
+ * written we want to hear of: direct I/O goes before passthrough. One id serves
+ * all opens of a file, and once it is in use all opens must be such.
  */
 static bool open_passthrough(struct call *call)
 {
+#ifdef FUSE_CAP_PASSTHROUGH
 	struct export_disk *disk = call->disk;
+	bool reads = (call->fi.flags & O_ACCMODE) == O_RDONLY;
 	struct image_extent extent;
 
-	if (!call->export->passthrough ||
-	    (call->fi.flags & O_ACCMODE) != O_RDONLY ||
+	if (!call->export->passthrough || disk->backing < 0 ||
 	    !image_extent(disk->image, 0, false, &extent) || extent.off ||
 	    extent.len != disk->image->size)
 		return false;
@@ -264,16 +266,14 @@ static bool open_passthrough(struct call *call)
 		disk->backing = -1; /* not root, or not that file system */
 		return false;
 	}
-	reply_open(call->req, FOPEN_PASSTHROUGH, 0, disk->backing);
+	reply_open(call->req, FOPEN_PASSTHROUGH | (reads ? 0 : DIRECT_IO), 0,
+		   disk->backing);
 	return true;
-}
 #else
-static bool open_passthrough(struct call *call)
-{
 	(void)call;
 	return false;
-}
 #endif
+}
 
 static void warn_of_guest(const struct call *call)
 {
@@ -306,15 +306,9 @@ static void open_image(struct call *call)
 		       call->disk->image->read_only;
 
 	warn_of_guest(call);
-	/* The kernel's cache and passthrough exclude each other. */
 	if (open_passthrough(call))
 		return;
-	if (private && call->disk->backing <= 0)
-		reply_open(call->req, FOPEN_KEEP_CACHE, 0, 0);
-	else
-		reply_open(call->req,
-			   FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES, 0,
-			   0);
+	reply_open(call->req, private ? FOPEN_KEEP_CACHE : DIRECT_IO, 0, 0);
 }
 
 static void open_run(struct mail *mail)
@@ -376,7 +370,8 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 	export->passthrough = fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH);
 	conn->max_backing_stack_depth = 1;
 #endif
-	(void)export;
+	log_debug("kernel passthrough: %s",
+		  export->passthrough ? "yes" : "not offered");
 }
 
 const struct fuse_lowlevel_ops export_ops = {
