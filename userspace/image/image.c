@@ -149,7 +149,7 @@ void image_submit(struct image *image, struct image_request *r)
 	count(image, r);
 	r->image = image;
 	list_init(&r->order);
-	r->partial = false;
+	r->partial = r->inner = false;
 	if (image->align == 1) {
 		image->ops->submit(image, r);
 		return;
@@ -171,7 +171,7 @@ void image_done(struct image_request *r, int res)
 
 	if (res == -EOPNOTSUPP && fallback_begin(r))
 		return;
-	if (res < 0)
+	if (res < 0 && !r->inner)
 		image->stats.errors++;
 	if (!list_empty(&r->order)) {
 		list_remove(&r->order);
@@ -185,14 +185,14 @@ void image_done(struct image_request *r, int res)
 
 struct waiting {
 	struct image_request request;
-	struct task awake;
+	struct timer awake;
 	bool done;
 	int res;
 };
 
-static void stay_awake(struct task *task)
+static void stay_awake(struct timer *timer)
 {
-	(void)task;
+	(void)timer;
 }
 
 static void waiting_done(struct image_request *request, int res)
@@ -202,7 +202,7 @@ static void waiting_done(struct image_request *request, int res)
 	w->done = true;
 	w->res = res;
 	/* A turn may end a request before it sleeps: it shall not. */
-	loop_post(request->image->loop, &w->awake);
+	timer_start(request->image->loop, &w->awake, 0);
 }
 
 int image_wait(struct image *image, enum image_request_type type, uint64_t off,
@@ -218,10 +218,10 @@ int image_wait(struct image *image, enum image_request_type type, uint64_t off,
 
 	int ret = 0;
 
-	task_init(&w.awake, stay_awake);
+	timer_init(&w.awake, stay_awake);
 	image_submit(image, &w.request);
 	while (!w.done && !ret)
 		ret = loop_turn(image->loop);
-	task_cancel(&w.awake);
+	timer_stop(&w.awake);
 	return ret ? ret : w.res;
 }

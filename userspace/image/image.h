@@ -62,6 +62,7 @@ struct image_request {
 	struct image *image;
 	struct list order; /* on image->writes or image->parked */
 	bool partial;	   /* begins or ends within a block */
+	bool inner;	   /* made by a fallback, for a request */
 
 	int res; /* image_done_later() */
 

@@ -62,6 +62,7 @@ static void step(struct partial *p, enum image_request_type type, uint64_t off,
 		.n_iov = 1,
 		.done = done,
 		.image = p->outer->image,
+		.inner = true,
 	};
 	list_init(&p->request.order);
 	image_begin(&p->request);

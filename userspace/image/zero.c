@@ -49,6 +49,7 @@ static void start(struct clearing *c, enum image_request_type type,
 		.n_iov = n_iov,
 		.done = step_done,
 		.image = c->outer->image,
+		.inner = true,
 	};
 	list_init(&c->request.order);
 	c->request.partial = partial_needed(&c->request);
