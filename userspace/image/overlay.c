@@ -601,8 +601,9 @@ int overlay_open(struct loop *loop, struct image *base, const char *name,
 		free(o);
 		return ret;
 	}
-	image_init(&o->image, &overlay_ops, loop, path ? path : name,
-		   base->size);
+	image_init(&o->image, &overlay_ops, loop, name, base->size);
+	/* A nameless file has no name to be known by the next time. */
+	o->image.identity = path ? o->file.store->identity : base->identity;
 	o->image.align = OVERLAY_UNIT;
 	o->image.read_only = read_only;
 	o->image.block_size = base->block_size;
