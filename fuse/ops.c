@@ -308,7 +308,9 @@ static void open_image(struct call *call)
 	warn_of_guest(call);
 	if (open_passthrough(call))
 		return;
-	reply_open(call->req, private ? FOPEN_KEEP_CACHE : DIRECT_IO, 0, 0);
+	/* What the kernel has cached it drops at the next open: files that an
+	 * image is made of may have been changed by their owner. */
+	reply_open(call->req, private ? 0 : DIRECT_IO, 0, 0);
 }
 
 static void open_run(struct mail *mail)
