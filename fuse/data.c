@@ -76,6 +76,7 @@ struct extents {
 static bool find_extents(struct image *image, uint64_t off, uint64_t len,
 			 bool write, struct extents *e)
 {
+	struct fuse_buf *buf = e->vec.buf;
 	struct image_extent extent;
 	size_t n = 0;
 
@@ -85,7 +86,7 @@ static bool find_extents(struct image *image, uint64_t off, uint64_t len,
 		    !image_extent(image, off, write, &extent))
 			return false;
 		extent.len = MIN(extent.len, len);
-		e->vec.buf[n] = (struct fuse_buf){
+		buf[n] = (struct fuse_buf){
 			.size = extent.len,
 			.flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK,
 			.fd = extent.fd,

@@ -307,6 +307,7 @@ int export_start(struct export *export, const char **why)
 	last_words[0] = '\0';
 	export->session = fuse_session_new(&args, &export_ops,
 					   sizeof(export_ops), export);
+	fuse_opt_free_args(&args);
 	if (!export->session ||
 	    fuse_session_mount(export->session, o->folder) < 0) {
 		*why = last_words[0]
