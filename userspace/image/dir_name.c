@@ -5,6 +5,7 @@
 #include <string.h>
 #include <wctype.h>
 
+#include "base/hash.h"
 #include "base/span.h"
 
 /* One code point; 0 at the end of the text, -1 if it is not UTF-8. */
@@ -70,17 +71,19 @@ int dir_name_decode(struct dir_name *name, const char *utf8, const char **why)
 
 uint64_t dir_name_folded(const struct dir_name *name, locale_t locale)
 {
-	uint64_t h = 0xcbf29ce484222325; /* FNV-1a */
+	uint64_t h = HASH_INIT;
 
 	for (unsigned int i = 0; i < name->n; i++) {
 		wint_t c = name->units[i];
+		uint8_t bytes[2];
 
 		if (c >= 'a' && c <= 'z')
 			c -= 'a' - 'A';
 		else if (c > 0x7f && locale)
 			c = towupper_l(c, locale);
-		h = (h ^ (c & 0xff)) * 0x100000001b3;
-		h = (h ^ c >> 8) * 0x100000001b3;
+		bytes[0] = (uint8_t)c;
+		bytes[1] = (uint8_t)(c >> 8);
+		h = hash_bytes(h, bytes, sizeof(bytes));
 	}
 	return h;
 }

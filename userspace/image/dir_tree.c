@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "image/dir_open.h"
 
@@ -77,11 +78,7 @@ static bool set_add(struct set *set, uint64_t key)
 
 static uint64_t brief_key(const uint8_t brief[DIR_SHORT_SIZE])
 {
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (unsigned int i = 0; i < DIR_SHORT_SIZE; i++)
-		h = (h ^ brief[i]) * 0x100000001b3;
-	return h;
+	return hash_bytes(HASH_INIT, brief, DIR_SHORT_SIZE);
 }
 
 #define TOLD 5u
@@ -513,26 +510,17 @@ int dir_tree_open(const struct dir_tree *tree, uint32_t node)
 	return ret;
 }
 
-static uint64_t mix(uint64_t hash, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ p[i]) * 0x100000001b3; /* FNV-1a */
-	return hash;
-}
-
 uint64_t dir_tree_version(const struct dir_tree *tree)
 {
-	uint64_t hash = 0xcbf29ce484222325;
+	uint64_t hash = HASH_INIT;
 
-	hash = mix(hash, tree->names, tree->names_len);
+	hash = hash_bytes(hash, tree->names, tree->names_len);
 	for (uint32_t i = 0; i < tree->n; i++) {
 		const struct dir_node *node = &tree->nodes[i];
 
-		hash = mix(hash, &node->size, sizeof(node->size));
-		hash = mix(hash, &node->time, sizeof(node->time));
-		hash = mix(hash, &node->parent, sizeof(node->parent));
+		hash = hash_bytes(hash, &node->size, sizeof(node->size));
+		hash = hash_bytes(hash, &node->time, sizeof(node->time));
+		hash = hash_bytes(hash, &node->parent, sizeof(node->parent));
 	}
 	return hash;
 }

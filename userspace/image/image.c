@@ -5,17 +5,10 @@
  */
 #include "image/image.h"
 
+#include <string.h>
+
+#include "base/hash.h"
 #include "image/fallback.h"
-
-/* FNV-1a, 64 bits. */
-static uint64_t hash(const char *text)
-{
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 0x100000001b3;
-	return h ? h : 1;
-}
 
 static void end_later(struct task *task)
 {
@@ -47,12 +40,25 @@ void image_init(struct image *image, const struct image_ops *ops,
 		.size = size,
 		.align = 1,
 		.discard_zeroes = true,
-		.identity = hash(name),
+		.identity = hash_bytes(HASH_INIT, name, strlen(name)),
 	};
+	if (!image->identity)
+		image->identity = 1;
 	list_init(&image->writes);
 	list_init(&image->parked);
 	list_init(&image->ended);
 	task_init(&image->task, end_later);
+}
+
+void image_copy(const struct image_request *r, uint8_t *data)
+{
+	for (unsigned int i = 0; i < r->n_iov; i++) {
+		if (r->type == IMAGE_READ)
+			memcpy(r->iov[i].iov_base, data, r->iov[i].iov_len);
+		else
+			memcpy(data, r->iov[i].iov_base, r->iov[i].iov_len);
+		data += r->iov[i].iov_len;
+	}
 }
 
 bool image_refresh(struct image *image)

@@ -145,6 +145,8 @@ void image_init(struct image *image, const struct image_ops *ops,
 void image_done(struct image_request *request, int res);
 /* The same from within submit: the end comes before the loop sleeps next. */
 void image_done_later(struct image_request *request, int res);
+/* Copies all of a read's bytes from data to its iov, a write's to data. */
+void image_copy(const struct image_request *request, uint8_t *data);
 
 /* --- For those who use one, on the loop thread ------------------------------ */
 

@@ -33,18 +33,6 @@ void nbd_job_reset(struct nbd_job *job)
 	job->deadline = job->give_up;
 }
 
-/* Between the request's memory and the one piece. */
-static void copy(const struct image_request *r, uint8_t *data)
-{
-	for (unsigned int i = 0; i < r->n_iov; i++) {
-		if (r->type == IMAGE_READ)
-			memcpy(r->iov[i].iov_base, data, r->iov[i].iov_len);
-		else
-			memcpy(data, r->iov[i].iov_base, r->iov[i].iov_len);
-		data += r->iov[i].iov_len;
-	}
-}
-
 struct nbd_job *nbd_job_create(struct nbd *nbd, struct image_request *r,
 			       int64_t give_up)
 {
@@ -70,7 +58,7 @@ struct nbd_job *nbd_job_create(struct nbd *nbd, struct image_request *r,
 		return NULL;
 	}
 	if (r->type == IMAGE_WRITE)
-		copy(r, job->bounce);
+		image_copy(r, job->bounce);
 	return job;
 }
 
@@ -79,7 +67,7 @@ static int succeed(struct nbd_job *job)
 	struct image_request *r = job->request;
 
 	if (r->type == IMAGE_READ && job->bounce)
-		copy(r, job->bounce);
+		image_copy(r, job->bounce);
 	if (r->type != IMAGE_STATUS)
 		return 0;
 	if (job->alike <= job->skip)

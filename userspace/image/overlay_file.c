@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/span.h"
 #include "image/raw.h"
 
@@ -100,7 +101,7 @@ static bool same_boot(const char a[BOOT_ID_SIZE], const char b[BOOT_ID_SIZE])
 
 int overlay_fingerprint(struct image *base, uint64_t *fingerprint)
 {
-	uint64_t h = 0xcbf29ce484222325 ^ base->version;
+	uint64_t h = HASH_INIT ^ base->version;
 	uint64_t step = base->size / SAMPLES;
 	uint8_t buf[OVERLAY_UNIT];
 
@@ -117,8 +118,7 @@ int overlay_fingerprint(struct image *base, uint64_t *fingerprint)
 		ret = image_wait(base, IMAGE_READ, off, buf, len);
 		if (ret < 0)
 			return ret;
-		for (size_t k = 0; k < len; k++)
-			h = (h ^ buf[k]) * 0x100000001b3;
+		h = hash_bytes(h, buf, len);
 	}
 	*fingerprint = h;
 	return 0;

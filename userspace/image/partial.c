@@ -26,18 +26,6 @@ bool partial_needed(const struct image_request *r)
 	       ((r->off & mask) || ((end & mask) && end != r->image->size));
 }
 
-/* Between the request's memory and len bytes of data. */
-static void copy(const struct image_request *r, uint8_t *data)
-{
-	for (unsigned int i = 0; i < r->n_iov; i++) {
-		if (r->type == IMAGE_READ)
-			memcpy(r->iov[i].iov_base, data, r->iov[i].iov_len);
-		else
-			memcpy(data, r->iov[i].iov_base, r->iov[i].iov_len);
-		data += r->iov[i].iov_len;
-	}
-}
-
 static void end(struct partial *p, int res)
 {
 	struct image_request *outer = p->outer;
@@ -73,7 +61,7 @@ static void all_read(struct image_request *request, int res)
 	struct partial *p = container_of(request, struct partial, request);
 
 	if (!res)
-		copy(p->outer, p->data + (p->outer->off - p->start));
+		image_copy(p->outer, p->data + (p->outer->off - p->start));
 	end(p, res);
 }
 
@@ -94,7 +82,7 @@ static void edge_read(struct image_request *request, int res)
 		step(p, IMAGE_READ, (p->end - 1) / align * align, p->end,
 		     edge_read);
 	} else {
-		copy(p->outer, p->data + (p->outer->off - p->start));
+		image_copy(p->outer, p->data + (p->outer->off - p->start));
 		step(p, IMAGE_WRITE, p->start, p->end, written);
 	}
 }
