@@ -40,6 +40,23 @@ bool export_writable(const struct export *export,
 
 /* --- Attributes: the loop's to tell, as images are its own ---------------------- */
 
+/* The kernel may cache: nobody but those who use the file changes it. */
+static bool private(const struct call *call)
+{
+	return call->disk && (call->export->options.exclusive ||
+			      call->disk->image->read_only);
+}
+
+/*
+ * Before a read of what it may cache the kernel asks for the size if it does
+ * not know it any more, and that costs more than the read. In seconds: how
+ * late one hears that an image has grown.
+ */
+static double attr_timeout(const struct call *call)
+{
+	return private(call) ? 1 : 0;
+}
+
 static struct stat attributes(const struct call *call)
 {
 	struct stat st = {
@@ -78,7 +95,7 @@ static void getattr_run(struct mail *mail)
 	struct call *call = container_of(mail, struct call, mail);
 	struct stat st = attributes(call);
 
-	fuse_reply_attr(call->req, &st, 0);
+	fuse_reply_attr(call->req, &st, attr_timeout(call));
 	call_end(call);
 }
 
@@ -95,6 +112,7 @@ static void lookup_run(struct mail *mail)
 	struct fuse_entry_param entry = {
 		.ino = call->ino,
 		.attr = attributes(call),
+		.attr_timeout = attr_timeout(call),
 	};
 
 	fuse_reply_entry(call->req, &entry);
@@ -302,15 +320,12 @@ static void open_state(struct call *call)
 
 static void open_image(struct call *call)
 {
-	bool private = call->export->options.exclusive ||
-		       call->disk->image->read_only;
-
 	warn_of_guest(call);
 	if (open_passthrough(call))
 		return;
 	/* What the kernel has cached it drops at the next open: files that an
 	 * image is made of may have been changed by their owner. */
-	reply_open(call->req, private ? 0 : DIRECT_IO, 0, 0);
+	reply_open(call->req, private(call) ? 0 : DIRECT_IO, 0, 0);
 }
 
 static void open_run(struct mail *mail)
@@ -344,14 +359,18 @@ static void on_release(fuse_req_t req, fuse_ino_t ino,
 
 /* --- The session ---------------------------------------------------------------------- */
 
-static void want(struct fuse_conn_info *conn, uint64_t flags)
+/* The library has its own way for flags since there are more than 32. */
+static void want(struct fuse_conn_info *conn, unsigned int flag, bool on)
 {
 #ifdef FUSE_CAP_PASSTHROUGH
-	for (uint64_t flag = 1; flag; flag <<= 1)
-		if (flags & flag)
-			fuse_set_feature_flag(conn, flag);
+	if (on)
+		fuse_set_feature_flag(conn, flag);
+	else
+		fuse_unset_feature_flag(conn, flag);
 #else
-	conn->want |= conn->capable & (unsigned int)flags;
+	conn->want &= ~flag;
+	if (on)
+		conn->want |= conn->capable & flag;
 #endif
 }
 
@@ -365,9 +384,13 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 	 * kernel's own bound of 12 is for spinning disks. */
 	conn->max_background = 64;
 	conn->congestion_threshold = 64;
-	/* O_TRUNC does nothing, as with a block device. */
-	want(conn, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-			   FUSE_CAP_SPLICE_MOVE | FUSE_CAP_ATOMIC_O_TRUNC);
+	/* O_TRUNC does nothing, as with a block device. And what is written comes
+	 * by read(2): a pipe costs a small write two more system calls, and
+	 * saves a large one nothing that can be measured. */
+	want(conn, FUSE_CAP_SPLICE_READ, false);
+	want(conn, FUSE_CAP_SPLICE_WRITE, true);
+	want(conn, FUSE_CAP_SPLICE_MOVE, true);
+	want(conn, FUSE_CAP_ATOMIC_O_TRUNC, true);
 #ifdef FUSE_CAP_PASSTHROUGH
 	export->passthrough = fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH);
 	conn->max_backing_stack_depth = 1;
