@@ -75,6 +75,11 @@ static void test_range(void **state)
 		{ { SCSI_WRITE_SAME_16, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2 },
 		  1,
 		  2 },
+		/* READ CD: 24 bits of length */
+		{ { SCSI_READ_CD, 0xff, 0x81, 2, 3, 4, 0x85, 6, 7, 0xff, 0xff,
+		    0xff },
+		  0x81020304,
+		  0x850607 },
 		/* a vendor's command */
 		{ { 0xc0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, 0, 0 },
 	};
@@ -101,6 +106,13 @@ static void test_alloc(void **state)
 		{ SCSI_READ_FORMAT_CAPACITIES, 7, 2 },
 		{ SCSI_UNMAP, 7, 2 },
 		{ SCSI_MODE_SENSE_10, 7, 2 },
+		{ SCSI_READ_TOC, 7, 2 },
+		{ SCSI_GET_CONFIGURATION, 7, 2 },
+		{ SCSI_GET_EVENT, 7, 2 },
+		{ SCSI_READ_DISC_INFO, 7, 2 },
+		{ SCSI_READ_TRACK_INFO, 7, 2 },
+		{ SCSI_READ_DISC_STRUCTURE, 8, 2 },
+		{ SCSI_MECHANISM_STATUS, 8, 2 },
 		{ SCSI_REPORT_LUNS, 6, 4 },
 		{ SCSI_MAINTENANCE_IN, 6, 4 },
 		{ SCSI_SERVICE_ACTION_IN_16, 10, 4 },
@@ -119,6 +131,28 @@ static void test_alloc(void **state)
 		span_put_be(&w, 0x81, cases[i].width);
 		assert_int_equal(scsi_decode_alloc(cdb),
 				 cases[i].width ? 0x81 : 0);
+	}
+}
+
+static void test_msf(void **state)
+{
+	static const struct {
+		uint64_t lba;
+		struct scsi_msf msf;
+	} cases[] = {
+		{ 0, { 0, 2, 0 } },
+		{ 74, { 0, 2, 74 } },
+		{ 58 * 75, { 1, 0, 0 } },
+		{ 256 * 60 * 75 - 151, { 255, 59, 74 } },
+		{ 256 * 60 * 75 - 150, { 255, 59, 74 } },
+		{ UINT64_MAX, { 255, 59, 74 } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct scsi_msf msf = scsi_msf_of(cases[i].lba);
+
+		assert_memory_equal(&msf, &cases[i].msf, sizeof(msf));
 	}
 }
 
@@ -200,6 +234,7 @@ int main(void)
 		cmocka_unit_test(test_cdb_size),
 		cmocka_unit_test(test_range),
 		cmocka_unit_test(test_alloc),
+		cmocka_unit_test(test_msf),
 		cmocka_unit_test(test_unmap),
 		cmocka_unit_test(test_unmap_contradicts),
 	};

@@ -141,7 +141,7 @@ static void put_string(const struct disk *disk, struct span_writer *w,
 		       uint8_t index)
 {
 	const char *text = index == STRING_VENDOR    ? "ryll"
-			   : index == STRING_PRODUCT ? "bridge disk"
+			   : index == STRING_PRODUCT ? disk->scsi.kind->product
 						     : disk->scsi.serial;
 
 	if (index > STRING_SERIAL)
@@ -488,7 +488,9 @@ int disk_create(struct loop *loop, struct bufpool *pool, struct image *image,
 	disk->image = image;
 	disk->pool = pool;
 	list_init(&disk->class_resets);
-	scsi_disk_init(&disk->scsi, loop, pool, image, options->block_size,
+	scsi_disk_init(&disk->scsi,
+		       options->cdrom ? &scsi_kind_cdrom : &scsi_kind_disk,
+		       loop, pool, image, options->block_size,
 		       disk->device.name,
 		       options->serial ? options->serial : serial);
 	disk->max_speed = options->high_speed ? USB_SPEED_HIGH

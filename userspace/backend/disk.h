@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Backend disk: a virtual USB mass-storage device over an image.
+ * Backend disk: a virtual USB mass-storage device, a disk or a CD-ROM, over an
+ * image.
  */
 #ifndef BACKEND_DISK_H
 #define BACKEND_DISK_H
@@ -10,7 +11,8 @@
 #include "usb/device.h"
 
 struct disk_options {
-	uint32_t block_size; /* 512 or 4096 */
+	uint32_t block_size; /* 512 or 4096; CD-ROM: 2048 */
+	bool cdrom;	     /* the image is to be read-only */
 	bool write_through; /* no write cache: each write waits for the medium */
 	bool high_speed;    /* never super speed */
 	bool fixed;	    /* not a removable medium: cannot be ejected */

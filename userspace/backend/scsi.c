@@ -2,7 +2,8 @@
 /*
  * The engine: starts commands, moves their data between transport and image,
  * ends them. The commands themselves: scsi_block.c moves blocks, scsi_info.c
- * tells about the disk, scsi_table.c has the rest and the table.
+ * tells about the disk, scsi_mmc.c is for CD-ROMs only, scsi_table.c has the
+ * rest and the table.
  */
 #include "backend/scsi.h"
 
@@ -18,11 +19,13 @@
 /* Reads of this size and more are sent from the page cache if they are there. */
 #define MAP_MIN 32768u
 
-void scsi_disk_init(struct scsi_disk *disk, struct loop *loop,
-		    struct bufpool *pool, struct image *image,
-		    uint32_t block_size, const char *name, const char *serial)
+void scsi_disk_init(struct scsi_disk *disk, const struct scsi_kind *kind,
+		    struct loop *loop, struct bufpool *pool,
+		    struct image *image, uint32_t block_size, const char *name,
+		    const char *serial)
 {
 	*disk = (struct scsi_disk){
+		.kind = kind,
 		.loop = loop,
 		.pool = pool,
 		.image = image,
@@ -39,6 +42,8 @@ void scsi_disk_init(struct scsi_disk *disk, struct loop *loop,
 
 void scsi_disk_reset(struct scsi_disk *disk)
 {
+	disk->media_event = disk->ejected ? SCSI_MEDIA_NEW
+					  : SCSI_MEDIA_NO_CHANGE;
 	disk->ejected = false;
 	disk->removal_prevented = false;
 	disk->sense = SCSI_SENSE_NONE;
@@ -379,12 +384,13 @@ void scsi_abort(struct scsi_cmd *cmd)
 	scsi_settle(cmd);
 }
 
-static const struct scsi_command *find(const uint8_t *cdb)
+static const struct scsi_command *find(const struct scsi_disk *disk,
+				       const uint8_t *cdb)
 {
 	for (unsigned int i = 0; i < scsi_n_commands; i++) {
 		const struct scsi_command *c = &scsi_commands[i];
 
-		if (c->opcode == cdb[0] &&
+		if (c->opcode == cdb[0] && scsi_has(disk, c) &&
 		    (c->service_action < 0 ||
 		     c->service_action == (cdb[1] & 0x1f)))
 			return c;
@@ -401,13 +407,13 @@ static scsi_sense refusal(struct scsi_cmd *cmd)
 	scsi_sense attention = disk->attention;
 
 	if (!c->start)
-		return SCSI_SENSE_INVALID_OPCODE;
+		return disk->kind->unknown;
 	if (attention && !(c->class & SCSI_IGNORES_ATTENTION)) {
 		disk->attention = SCSI_SENSE_NONE;
 		return attention;
 	}
 	if (disk->ejected && (c->class & SCSI_NEEDS_MEDIUM))
-		return SCSI_SENSE_NO_MEDIUM;
+		return disk->kind->no_medium;
 	if (disk->read_only && (c->class & SCSI_WRITES))
 		return SCSI_SENSE_WRITE_PROTECTED;
 	if ((c->class & SCSI_HAS_RANGE) &&
@@ -435,7 +441,7 @@ static void begin(struct scsi_cmd *cmd)
 
 void scsi_start(struct scsi_cmd *cmd)
 {
-	const struct scsi_command *command = find(cmd->cdb);
+	const struct scsi_command *command = find(cmd->disk, cmd->cdb);
 	scsi_sense sense;
 
 	begin(cmd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A SCSI disk over an image: commands in, data and status out. Knows nothing
- * of USB; a transport (BOT) moves the data.
+ * A SCSI disk or CD-ROM over an image: commands in, data and status out. Knows
+ * nothing of USB; a transport (BOT) moves the data.
  *
  * The life of a command, as its transport sees it:
  *
@@ -30,12 +30,24 @@
 /* Written data that the image has not taken yet, above which push says so. */
 #define SCSI_MAX_PENDING (4u << 20)
 
+/* What a logical unit is; which commands and pages it has: SCSI_ON_*. */
+struct scsi_kind {
+	const char *product; /* at most 16 characters */
+	unsigned int on;     /* its bit of SCSI_ON_* (scsi_command.h) */
+	uint8_t peripheral;
+	scsi_sense unknown;   /* what commands get that it does not have */
+	scsi_sense no_medium; /* when it is ejected */
+};
+
+extern const struct scsi_kind scsi_kind_disk, scsi_kind_cdrom;
+
 struct scsi_disk {
+	const struct scsi_kind *kind;
 	const char *name;     /* borrows; for log lines */
 	struct loop *loop;    /* borrows */
 	struct bufpool *pool; /* borrows */
 	struct image *image;  /* borrows */
-	uint32_t block_size;  /* 512 or 4096 */
+	uint32_t block_size;  /* 512 or 4096; CD-ROM: 2048 */
 	uint64_t blocks;
 	bool read_only;
 	bool removable;
@@ -43,16 +55,18 @@ struct scsi_disk {
 	char serial[21];
 	bool ejected;
 	bool removal_prevented;
-	struct log_limit complaints; /* what the image could not do */
-	scsi_sense attention;	     /* to be reported to the next command */
-	scsi_sense sense; /* of the last failed command: REQUEST SENSE */
+	enum scsi_media_event media_event; /* not yet told: CD-ROM */
+	struct log_limit complaints;	   /* what the image could not do */
+	scsi_sense attention; /* to be reported to the next command */
+	scsi_sense sense;     /* of the last failed command: REQUEST SENSE */
 };
 
 /* The image decides about blocks, read_only. name is borrowed,
  * serial is copied. */
-void scsi_disk_init(struct scsi_disk *disk, struct loop *loop,
-		    struct bufpool *pool, struct image *image,
-		    uint32_t block_size, const char *name, const char *serial);
+void scsi_disk_init(struct scsi_disk *disk, const struct scsi_kind *kind,
+		    struct loop *loop, struct bufpool *pool,
+		    struct image *image, uint32_t block_size, const char *name,
+		    const char *serial);
 
 /* Power on or a USB reset: forgets sense and locks, medium is back. */
 void scsi_disk_reset(struct scsi_disk *disk);

@@ -13,6 +13,9 @@ enum scsi_class {
 	SCSI_IGNORES_ATTENTION = 1 << 1, /* SPC-4, 5.14 */
 	SCSI_WRITES = 1 << 2,		 /* fails on a read-only disk */
 	SCSI_HAS_RANGE = 1 << 3, /* the range is checked before start runs */
+	/* The kinds of units that have it. */
+	SCSI_ON_DISK = 1 << 4,
+	SCSI_ON_CD = 1 << 5,
 };
 
 struct scsi_command {
@@ -29,6 +32,12 @@ struct scsi_command {
 
 extern const struct scsi_command scsi_commands[];
 extern const unsigned int scsi_n_commands;
+
+static inline bool scsi_has(const struct scsi_disk *disk,
+			    const struct scsi_command *command)
+{
+	return command->class & disk->kind->on;
+}
 
 /* Ends the command with CHECK CONDITION. The first reason stays. */
 void scsi_fail(struct scsi_cmd *cmd, scsi_sense sense);
@@ -80,5 +89,19 @@ void scsi_read_capacity_16(struct scsi_cmd *cmd);
 void scsi_read_format_capacities(struct scsi_cmd *cmd);
 void scsi_report_luns(struct scsi_cmd *cmd);
 void scsi_report_opcodes(struct scsi_cmd *cmd);
+
+/* --- Commands of CD-ROMs (scsi_mmc.c) -------------------------------------------- */
+
+void scsi_read_toc(struct scsi_cmd *cmd);
+void scsi_get_configuration(struct scsi_cmd *cmd);
+void scsi_get_event(struct scsi_cmd *cmd);
+void scsi_read_disc_info(struct scsi_cmd *cmd);
+void scsi_read_track_info(struct scsi_cmd *cmd);
+void scsi_read_disc_structure(struct scsi_cmd *cmd);
+void scsi_mechanism_status(struct scsi_cmd *cmd);
+void scsi_read_cd(struct scsi_cmd *cmd);
+/* Its mode page 2Ah; zeros instead of values when they are not wanted. */
+void scsi_put_cd_capabilities(struct scsi_cmd *cmd, struct span_writer *w,
+			      bool values);
 
 #endif

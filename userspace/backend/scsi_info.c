@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a disk tells about itself: INQUIRY, mode pages, capacities, commands.
+ * What a unit tells about itself: INQUIRY, mode pages, capacities, commands.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/scsi_command.h"
 
 #define VENDOR "ryll    "
-#define PRODUCT "bridge disk     "
 #define REVISION "0001"
-
-#define PERIPHERAL_DISK 0x00
 
 /* Bytes that READ CAPACITY(16) and VPD B0 give as the good size to align to. */
 #define PHYSICAL_BLOCK 4096u
@@ -40,6 +38,11 @@ static void put_identity(struct scsi_cmd *cmd, struct span_writer *w)
 	span_put_be(w, 0x3ull << 60 | (id & 0x0fffffffffffffff), 8);
 }
 
+static void put_serial(struct scsi_cmd *cmd, struct span_writer *w)
+{
+	span_put(w, cmd->disk->serial, strlen(cmd->disk->serial));
+}
+
 static void put_block_limits(struct scsi_cmd *cmd, struct span_writer *w)
 {
 	uint32_t physical = PHYSICAL_BLOCK / cmd->disk->block_size;
@@ -58,8 +61,9 @@ static void put_block_limits(struct scsi_cmd *cmd, struct span_writer *w)
 	span_put_zero(w, 64 - w->len);
 }
 
-static void put_characteristics(struct span_writer *w)
+static void put_characteristics(struct scsi_cmd *cmd, struct span_writer *w)
 {
+	(void)cmd;
 	span_put_be(w, 1, 2); /* not a rotating medium */
 	span_put_zero(w, 58);
 }
@@ -79,44 +83,56 @@ static void put_provisioning(struct scsi_cmd *cmd, struct span_writer *w)
 	span_put_be(w, 0, 1);
 }
 
+static void put_pages(struct scsi_cmd *cmd, struct span_writer *w);
+
+#define BOTH (SCSI_ON_DISK | SCSI_ON_CD)
+
+/* In ascending order. */
+static const struct vpd_page {
+	uint8_t page;
+	unsigned int on; /* SCSI_ON_* */
+	void (*put)(struct scsi_cmd *cmd, struct span_writer *w);
+} vpd_pages[] = {
+	{ 0x00, BOTH, put_pages },
+	{ 0x80, BOTH, put_serial },
+	{ 0x83, BOTH, put_identity },
+	{ 0xb0, SCSI_ON_DISK, put_block_limits },
+	{ 0xb1, SCSI_ON_DISK, put_characteristics },
+	{ 0xb2, SCSI_ON_DISK, put_provisioning },
+};
+
+static void put_pages(struct scsi_cmd *cmd, struct span_writer *w)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(vpd_pages); i++)
+		if (vpd_pages[i].on & cmd->disk->kind->on)
+			span_put_be(w, vpd_pages[i].page, 1);
+}
+
 static void inquiry_vpd(struct scsi_cmd *cmd, uint8_t page)
 {
-	static const uint8_t pages[] = { 0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2 };
+	const struct vpd_page *found = NULL;
 	uint8_t data[128];
 	struct span_writer w = span_writer_of(data, sizeof(data));
 
-	span_put_be(&w, PERIPHERAL_DISK, 1);
-	span_put_be(&w, page, 1);
-	span_put_be(&w, 0, 2); /* length, below */
-	switch (page) {
-	case 0x00:
-		span_put(&w, pages, sizeof(pages));
-		break;
-	case 0x80:
-		span_put(&w, cmd->disk->serial, strlen(cmd->disk->serial));
-		break;
-	case 0x83:
-		put_identity(cmd, &w);
-		break;
-	case 0xb0:
-		put_block_limits(cmd, &w);
-		break;
-	case 0xb1:
-		put_characteristics(&w);
-		break;
-	case 0xb2:
-		put_provisioning(cmd, &w);
-		break;
-	default:
+	for (size_t i = 0; i < ARRAY_SIZE(vpd_pages); i++)
+		if (vpd_pages[i].page == page &&
+		    (vpd_pages[i].on & cmd->disk->kind->on))
+			found = &vpd_pages[i];
+	if (!found) {
 		scsi_fail(cmd, SCSI_SENSE_INVALID_CDB_FIELD);
 		return;
 	}
+	span_put_be(&w, cmd->disk->kind->peripheral, 1);
+	span_put_be(&w, page, 1);
+	span_put_be(&w, 0, 2); /* length, below */
+	found->put(cmd, &w);
 	data[3] = (uint8_t)(w.len - 4);
 	scsi_respond(cmd, data, w.len, scsi_decode_alloc(cmd->cdb));
 }
 
 void scsi_inquiry(struct scsi_cmd *cmd)
 {
+	char product[17];
 	uint8_t data[36];
 	struct span_writer w = span_writer_of(data, sizeof(data));
 
@@ -128,65 +144,94 @@ void scsi_inquiry(struct scsi_cmd *cmd)
 		scsi_fail(cmd, SCSI_SENSE_INVALID_CDB_FIELD);
 		return;
 	}
-	span_put_be(&w, PERIPHERAL_DISK, 1);
+	span_put_be(&w, cmd->disk->kind->peripheral, 1);
 	span_put_be(&w, cmd->disk->removable ? 0x80 : 0, 1);
 	span_put_be(&w, 0x06, 1); /* SPC-4 */
 	span_put_be(&w, 0x02, 1); /* response data format */
 	span_put_be(&w, sizeof(data) - 5, 1);
 	span_put_zero(&w, 3);
 	span_put(&w, VENDOR, 8);
-	span_put(&w, PRODUCT, 16);
+	snprintf(product, sizeof(product), "%-16s", cmd->disk->kind->product);
+	span_put(&w, product, 16);
 	span_put(&w, REVISION, 4);
 	scsi_respond(cmd, data, w.len, scsi_decode_alloc(cmd->cdb));
 }
 
-/* --- MODE SENSE (SPC-4 6.11, SBC-3 6.4) -------------------------------------- */
+/* --- MODE SENSE (SPC-4 6.11, SBC-3 6.4, MMC-6 7.2) ---------------------------- */
 
 #define PAGE_CACHING 0x08
 #define PAGE_CONTROL 0x0a
+#define PAGE_CD_CAPABILITIES 0x2a
 #define PAGE_ALL 0x3f
 
 /* Page control: current, changeable, default, saved. Nothing is changeable. */
 #define PC_CHANGEABLE 1
 #define PC_SAVED 3
 
-static void put_page(struct scsi_cmd *cmd, struct span_writer *w, uint8_t page,
-		     uint8_t pc)
+static void put_caching(struct scsi_cmd *cmd, struct span_writer *w,
+			bool values)
 {
-	bool values = pc != PC_CHANGEABLE;
+	span_put_be(w, 18, 1);
+	/* WCE */
+	span_put_be(w, values && cmd->disk->write_cache ? 0x04 : 0, 1);
+	span_put_zero(w, 17);
+}
 
-	span_put_be(w, page, 1);
-	if (page == PAGE_CACHING) {
-		span_put_be(w, 18, 1);
-		/* WCE */
-		span_put_be(w, values && cmd->disk->write_cache ? 0x04 : 0, 1);
-		span_put_zero(w, 17);
-	} else {
-		span_put_be(w, 10, 1);
-		span_put_zero(w, 10);
+static void put_control(struct scsi_cmd *cmd, struct span_writer *w,
+			bool values)
+{
+	(void)cmd;
+	(void)values;
+	span_put_be(w, 10, 1);
+	span_put_zero(w, 10);
+}
+
+/* In ascending order; put writes from the length on. */
+static const struct mode_page {
+	uint8_t page;
+	unsigned int on; /* SCSI_ON_* */
+	void (*put)(struct scsi_cmd *cmd, struct span_writer *w, bool values);
+} mode_pages[] = {
+	{ PAGE_CACHING, SCSI_ON_DISK, put_caching },
+	{ PAGE_CONTROL, SCSI_ON_DISK, put_control },
+	{ PAGE_CD_CAPABILITIES, SCSI_ON_CD, scsi_put_cd_capabilities },
+};
+
+/* The page, or all of them; how many. */
+static unsigned int put_mode_pages(struct scsi_cmd *cmd, struct span_writer *w,
+				   uint8_t page, bool values)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(mode_pages); i++) {
+		const struct mode_page *p = &mode_pages[i];
+
+		if (!(p->on & cmd->disk->kind->on) ||
+		    (page != p->page && page != PAGE_ALL))
+			continue;
+		span_put_be(w, p->page, 1);
+		p->put(cmd, w, values);
+		n++;
 	}
+	return n;
 }
 
 void scsi_mode_sense(struct scsi_cmd *cmd)
 {
 	struct scsi_disk *disk = cmd->disk;
 	bool six = cmd->cdb[0] == SCSI_MODE_SENSE_6;
-	bool no_descriptor = cmd->cdb[1] & 0x08;
+	/* MMC-6, 7.2.2: neither a block descriptor nor device parameters */
+	bool block_device = disk->kind->on & SCSI_ON_DISK;
+	bool no_descriptor = (cmd->cdb[1] & 0x08) || !block_device;
 	uint8_t page = cmd->cdb[2] & 0x3f, pc = cmd->cdb[2] >> 6;
 	uint8_t device = (uint8_t)((disk->read_only ? 0x80 : 0) | 0x10);
 	uint8_t descriptor = no_descriptor ? 0 : 8;
 	uint8_t data[128];
 	struct span_writer w = span_writer_of(data, sizeof(data));
 
-	if (pc == PC_SAVED || (cmd->cdb[3] && cmd->cdb[3] != 0xff) ||
-	    (page != PAGE_CACHING && page != PAGE_CONTROL &&
-	     page != PAGE_ALL)) {
-		scsi_fail(cmd, SCSI_SENSE_INVALID_CDB_FIELD);
-		return;
-	}
-	span_put_be(&w, 0, six ? 1 : 2); /* length, below */
-	span_put_be(&w, 0, 1);		 /* medium type */
-	span_put_be(&w, device, 1);	 /* WP, DPOFUA */
+	span_put_be(&w, 0, six ? 1 : 2);	       /* length, below */
+	span_put_be(&w, 0, 1);			       /* medium type */
+	span_put_be(&w, block_device ? device : 0, 1); /* WP, DPOFUA */
 	if (!six)
 		span_put_be(&w, 0, 2);
 	span_put_be(&w, descriptor, six ? 1 : 2);
@@ -194,10 +239,11 @@ void scsi_mode_sense(struct scsi_cmd *cmd)
 		span_put_be(&w, MIN(disk->blocks, UINT32_MAX), 4);
 		span_put_be(&w, disk->block_size, 4);
 	}
-	if (page == PAGE_ALL || page == PAGE_CACHING)
-		put_page(cmd, &w, PAGE_CACHING, pc);
-	if (page == PAGE_ALL || page == PAGE_CONTROL)
-		put_page(cmd, &w, PAGE_CONTROL, pc);
+	if (pc == PC_SAVED || (cmd->cdb[3] && cmd->cdb[3] != 0xff) ||
+	    !put_mode_pages(cmd, &w, page, pc != PC_CHANGEABLE)) {
+		scsi_fail(cmd, SCSI_SENSE_INVALID_CDB_FIELD);
+		return;
+	}
 	if (six)
 		data[0] = (uint8_t)(w.len - 1);
 	else
@@ -275,9 +321,12 @@ static void report_all(struct scsi_cmd *cmd)
 	uint8_t data[4 + 8 * 64];
 	struct span_writer w = span_writer_of(data, sizeof(data));
 
-	span_put_be(&w, 8 * scsi_n_commands, 4);
+	span_put_be(&w, 0, 4); /* length, below */
 	for (unsigned int i = 0; i < scsi_n_commands; i++)
-		put_command(&w, &scsi_commands[i]);
+		if (scsi_has(cmd->disk, &scsi_commands[i]))
+			put_command(&w, &scsi_commands[i]);
+	data[2] = (uint8_t)((w.len - 4) >> 8);
+	data[3] = (uint8_t)(w.len - 4);
 	scsi_respond(cmd, data, w.len, scsi_decode_alloc(cmd->cdb));
 }
 
@@ -289,6 +338,7 @@ static void report_one(struct scsi_cmd *cmd, uint8_t opcode, int sa)
 
 	for (unsigned int i = 0; i < scsi_n_commands; i++)
 		if (scsi_commands[i].opcode == opcode &&
+		    scsi_has(cmd->disk, &scsi_commands[i]) &&
 		    scsi_commands[i].service_action == sa)
 			found = &scsi_commands[i];
 	span_put_be(&w, 0, 1);

@@ -49,7 +49,7 @@ struct scsi_range scsi_decode_range(const uint8_t cdb[SCSI_CDB_SIZE])
 	case 12:
 		span_take(&s, 1);
 		r.lba = span_be(&s, 4);
-		r.blocks = span_be(&s, 4);
+		r.blocks = span_be(&s, cdb[0] == SCSI_READ_CD ? 3 : 4);
 		break;
 	case 16:
 		span_take(&s, 1);
@@ -77,7 +77,16 @@ uint32_t scsi_decode_alloc(const uint8_t cdb[SCSI_CDB_SIZE])
 	case SCSI_READ_FORMAT_CAPACITIES:
 	case SCSI_UNMAP:
 	case SCSI_MODE_SENSE_10:
+	case SCSI_READ_TOC:
+	case SCSI_GET_CONFIGURATION:
+	case SCSI_GET_EVENT:
+	case SCSI_READ_DISC_INFO:
+	case SCSI_READ_TRACK_INFO:
 		span_take(&s, 7);
+		return (uint32_t)span_be(&s, 2);
+	case SCSI_READ_DISC_STRUCTURE:
+	case SCSI_MECHANISM_STATUS:
+		span_take(&s, 8);
 		return (uint32_t)span_be(&s, 2);
 	case SCSI_REPORT_LUNS:
 	case SCSI_MAINTENANCE_IN:
@@ -89,6 +98,19 @@ uint32_t scsi_decode_alloc(const uint8_t cdb[SCSI_CDB_SIZE])
 	default:
 		return 0;
 	}
+}
+
+struct scsi_msf scsi_msf_of(uint64_t lba)
+{
+	const uint64_t last = 256 * 60 * SCSI_CD_FRAMES - 1;
+	uint64_t frame = lba < last ? lba + SCSI_CD_LEAD_IN : last;
+	struct scsi_msf msf;
+
+	frame = MIN(frame, last);
+	msf.m = (uint8_t)(frame / SCSI_CD_FRAMES / 60);
+	msf.s = (uint8_t)(frame / SCSI_CD_FRAMES % 60);
+	msf.f = (uint8_t)(frame % SCSI_CD_FRAMES);
+	return msf;
 }
 
 int scsi_decode_unmap(struct span list, unsigned int *n)
