@@ -16,6 +16,7 @@ const char options_help[] =
 	"What to plug in (repeatable):\n"
 	"  --usb-disk IMAGE      a raw image or block device, writable\n"
 	"  --usb-disk-ro IMAGE   the same, read-only\n"
+	"  --usb-cdrom ISO       a CD-ROM drive with an ISO image in it\n"
 	"                        IMAGE: a file, a block device, dir:FOLDER, an\n"
 	"                        NBD URI (nbd://HOST/EXPORT); then come options:\n"
 	"                        ,serial=TEXT\n"
@@ -60,6 +61,10 @@ static int parse_disk_option(struct disk_spec *disk, const char *text)
 		disk->serial = strdup(text + 7);
 		return disk->serial ? 0 : complain("out of memory\n");
 	}
+	if (disk->cdrom && strcmp(text, "speed=high"))
+		return complain(
+			"%s: a CD-ROM has no option \"%s\" (a comma in the path is written ,,)\n",
+			disk->image.path, text);
 	if (!strcmp(text, "sector=512"))
 		disk->block_size = 512;
 	else if (!strcmp(text, "sector=4096"))
@@ -79,7 +84,20 @@ static int parse_disk_option(struct disk_spec *disk, const char *text)
 	return 0;
 }
 
-static int add_disk(struct options *o, const char *text, bool read_only)
+/* What the options that name images differ in. */
+static const struct disk_spec disk_writable = { .block_size = 512 };
+static const struct disk_spec disk_read_only = {
+	.block_size = 512,
+	.image.read_only = true,
+};
+static const struct disk_spec cdrom = {
+	.block_size = 2048,
+	.image.read_only = true,
+	.cdrom = true,
+};
+
+static int add_disk(struct options *o, const char *text,
+		    const struct disk_spec *base)
 {
 	struct disk_spec *disk;
 	const char *rest = text, *why;
@@ -93,11 +111,11 @@ static int add_disk(struct options *o, const char *text, bool read_only)
 		return complain("out of memory\n");
 	o->disks = disk;
 	disk += o->n_disks++;
-	*disk = (struct disk_spec){ .block_size = 512 };
+	*disk = *base;
 	ret = image_spec_parse(&disk->image, &rest, &why);
 	if (ret < 0)
 		return complain("\"%s\" %s\n", text, why);
-	disk->image.read_only = read_only;
+	disk->image.read_only = base->image.read_only;
 	while (!ret && (element = image_spec_next(&rest))) {
 		ret = image_spec_option(&disk->image, element, &why);
 		if (ret < 0)
@@ -150,6 +168,7 @@ static int check(const struct options *o)
 enum {
 	OPT_USB_DISK = 256,
 	OPT_USB_DISK_RO,
+	OPT_USB_CDROM,
 	OPT_LISTEN,
 	OPT_CONNECT,
 	OPT_STDIO,
@@ -168,6 +187,7 @@ enum {
 static const struct option longs[] = {
 	{ "usb-disk", required_argument, NULL, OPT_USB_DISK },
 	{ "usb-disk-ro", required_argument, NULL, OPT_USB_DISK_RO },
+	{ "usb-cdrom", required_argument, NULL, OPT_USB_CDROM },
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "connect", required_argument, NULL, OPT_CONNECT },
 	{ "stdio", no_argument, NULL, OPT_STDIO },
@@ -188,9 +208,11 @@ static int parse_option(struct options *o, int option, const char *arg)
 {
 	switch (option) {
 	case OPT_USB_DISK:
-		return add_disk(o, arg, false);
+		return add_disk(o, arg, &disk_writable);
 	case OPT_USB_DISK_RO:
-		return add_disk(o, arg, true);
+		return add_disk(o, arg, &disk_read_only);
+	case OPT_USB_CDROM:
+		return add_disk(o, arg, &cdrom);
 	case OPT_LISTEN:
 		return add_port(o->listen, &o->n_listen, arg);
 	case OPT_CONNECT:

@@ -16,12 +16,13 @@
 #define OPTIONS_MAX_DISKS 1024
 #define OPTIONS_MAX_PORTS 64
 
-/* --usb-disk IMAGE[,OPTION...] */
+/* --usb-disk or --usb-cdrom IMAGE[,OPTION...] */
 struct disk_spec {
 	struct image_spec image;
 	char *serial; /* owned; NULL: from the image's identity */
 	uint32_t block_size;
 	bool write_through, fixed, high_speed;
+	bool cdrom;
 };
 
 struct options {

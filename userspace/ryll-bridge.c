@@ -51,6 +51,7 @@ static int add_disk(struct bridge *b, const struct disk_spec *spec,
 {
 	struct disk_options options = {
 		.block_size = spec->block_size,
+		.cdrom = spec->cdrom,
 		.write_through = spec->write_through,
 		.fixed = spec->fixed,
 		.high_speed = spec->high_speed,
@@ -67,7 +68,9 @@ static int add_disk(struct bridge *b, const struct disk_spec *spec,
 		return ret;
 	}
 	if (image->block_size && image->block_size != spec->block_size) {
-		log_err("%s needs sector=%u", spec->image.path,
+		log_err("%s %s=%u", spec->image.path,
+			spec->cdrom ? "is no CD-ROM: it has sector"
+				    : "needs sector",
 			image->block_size);
 		image_destroy(image);
 		return -EINVAL;

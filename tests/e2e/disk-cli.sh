@@ -35,6 +35,10 @@ check "a bad serial" says 2 "serial" \
 	--usb-disk "$tmp/img,serial=a b" --listen "unix:$tmp/s"
 check "a bad sector size" says 2 "sector=513" \
 	--usb-disk "$tmp/img,sector=513" --listen "unix:$tmp/s"
+check "a CD-ROM's sectors are given" says 2 'CD-ROM has no option "sector=512"' \
+	--usb-cdrom "$tmp/img,sector=512" --listen "unix:$tmp/s"
+check "a folder is no CD-ROM" says 1 "is no CD-ROM" \
+	--usb-cdrom "dir:$tmp/folder" --listen "unix:$tmp/s"
 check "a bad address" says 2 '"udp:x:1"' $disk --listen udp:x:1
 check "a bad port" says 2 "65535" $disk --listen tcp:x:65536
 check "IPv6 without brackets" says 2 "brackets" $disk --listen tcp:::1:80

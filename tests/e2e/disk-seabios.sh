@@ -3,7 +3,7 @@
 #
 # SeaBIOS, with no operating system, enumerates the disk, reads its LBA 0 and
 # boots it: a boot sector that says so on the serial port. By each way of
-# connecting, and on a high-speed controller.
+# connecting, and on a high-speed controller. And an El Torito CD-ROM.
 . "$(dirname "$0")/../lib/e2e.sh"
 
 # 16 bits: initialise nothing, write the text to COM1, halt.
@@ -86,5 +86,15 @@ serve "$tmp/s2" --usb-disk "$tmp/disk"
 check "boots on a USB 2 controller" boots ehci \
 	-chardev "socket,id=r,path=$tmp/s2,reconnect=1" \
 	-device usb-ehci -device usb-redir,chardev=r,bootindex=0
+bridge_stop
+
+mkdir "$tmp/iso"
+truncate -s 512 "$tmp/iso/boot"
+boot_sector cdrom "$tmp/iso/boot"
+genisoimage -quiet -b boot -no-emul-boot -boot-load-size 4 -o "$tmp/boot.iso" \
+	"$tmp/iso"
+serve "$tmp/s3" --usb-cdrom "$tmp/boot.iso"
+check "boots a CD-ROM, without emulation of a disk" \
+	boots cdrom -chardev "socket,id=r,path=$tmp/s3,reconnect=1" $xhci
 bridge_stop
 finish
