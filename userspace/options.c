@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend/disk.h"
+#include "backend/scsi.h"
 #include "base/cleanup.h"
 
 const char options_help[] =
@@ -23,6 +24,7 @@ const char options_help[] =
 	"                        ,overlay=FILE (takes the writes) ,snapshot\n"
 	"                        ,sector=512|4096 ,cache=writeback|writethrough\n"
 	"                        ,speed=high ,fixed ,ro ,name=NAME\n"
+	"                        IMAGE,...+IMAGE,... : several disks on one device\n"
 	"\n"
 	"Where the peer is (usbredir; repeatable):\n"
 	"  --listen ADDRESS      each connection takes the next free device\n"
@@ -96,8 +98,9 @@ static const struct disk_spec cdrom = {
 	.cdrom = true,
 };
 
-static int add_disk(struct options *o, const char *text,
-		    const struct disk_spec *base)
+/* One IMAGE[,OPTION...] */
+static int add_lun(struct options *o, const char *text,
+		   const struct disk_spec *base)
 {
 	struct disk_spec *disk;
 	const char *rest = text, *why;
@@ -130,6 +133,33 @@ static int add_disk(struct options *o, const char *text,
 	return ret;
 }
 
+/* A device: all that are joined by "+". */
+static int add_disk(struct options *o, const char *list,
+		    const struct disk_spec *kind)
+{
+	struct disk_spec base = *kind;
+	char *text;
+	int ret = 0;
+
+	o->n_devices++;
+	for (base.lun = 0; !ret; base.lun++) {
+		const char *was = list;
+
+		text = image_spec_split(&list);
+		if (!text)
+			return list ? complain("out of memory\n") : 0;
+		base.joined |= list || strlen(text) != strlen(was);
+		if (base.lun == SCSI_MAX_LUNS)
+			ret = complain(
+				"more than %u images on one device; \"%s\" is too much\n",
+				SCSI_MAX_LUNS, text);
+		else
+			ret = add_lun(o, text, &base);
+		free(text);
+	}
+	return ret;
+}
+
 static int add_port(struct socket_address *ports, size_t *n, const char *text)
 {
 	const char *why;
@@ -156,10 +186,10 @@ static int check(const struct options *o)
 		return complain("%s needs --mount\n",
 				o->mount_rw ? "--mount-rw"
 					    : "--mount-allow-other");
-	if (o->n_connect > o->n_disks)
+	if (o->n_connect > o->n_devices)
 		return complain(
 			"%zu --connect but %zu devices: each one takes a device of its own\n",
-			o->n_connect, o->n_disks);
+			o->n_connect, o->n_devices);
 	if (o->stdio && o->run)
 		return complain("--stdio and --run exclude each other\n");
 	return 0;

@@ -16,18 +16,20 @@
 #define OPTIONS_MAX_DISKS 1024
 #define OPTIONS_MAX_PORTS 64
 
-/* --usb-disk or --usb-cdrom IMAGE[,OPTION...] */
+/* An IMAGE[,OPTION...] of --usb-disk, --usb-disk-ro or --usb-cdrom. */
 struct disk_spec {
 	struct image_spec image;
 	char *serial; /* owned; NULL: from the image's identity */
 	uint32_t block_size;
 	bool write_through, fixed, high_speed;
 	bool cdrom;
+	unsigned int lun; /* 0: the next device begins */
+	bool joined;	  /* there was a plus sign: see image_spec_split() */
 };
 
 struct options {
 	struct disk_spec *disks; /* owned, in the order given */
-	size_t n_disks;
+	size_t n_disks, n_devices;
 	struct socket_address listen[OPTIONS_MAX_PORTS];
 	size_t n_listen;
 	struct socket_address connect[OPTIONS_MAX_PORTS];

@@ -23,6 +23,7 @@
 
 #define EXIT_USAGE 2
 
+/* A logical unit of a device. */
 struct bridge_image {
 	const struct disk_spec *spec;
 	struct image *image;	   /* the device's */
@@ -46,10 +47,26 @@ struct bridge {
 	int status;		       /* to exit with */
 };
 
-static int add_disk(struct bridge *b, const struct disk_spec *spec,
-		    struct bridge_image *entry)
+static const char *hint(const struct disk_spec *spec, int error)
 {
-	struct disk_options options = {
+	return error == -ENOENT && spec->joined
+		       ? " (a plus sign in a path is written ++)"
+		       : "";
+}
+
+static int open_lun(struct bridge *b, const struct disk_spec *spec,
+		    struct disk_lun *lun)
+{
+	const char *why;
+	int ret;
+
+	ret = image_open(b->loop, &spec->image, &lun->image, &why);
+	if (ret < 0) {
+		log_err("%s %s%s", spec->image.path, why, hint(spec, ret));
+		return ret;
+	}
+	lun->name = spec->image.path;
+	lun->options = (struct disk_options){
 		.block_size = spec->block_size,
 		.cdrom = spec->cdrom,
 		.write_through = spec->write_through,
@@ -57,45 +74,64 @@ static int add_disk(struct bridge *b, const struct disk_spec *spec,
 		.high_speed = spec->high_speed,
 		.serial = spec->serial,
 	};
-	struct usb_device *device;
-	struct image *image;
-	const char *why;
-	int ret;
-
-	ret = image_open(b->loop, &spec->image, &image, &why);
-	if (ret < 0) {
-		log_err("%s %s", spec->image.path, why);
-		return ret;
-	}
-	if (image->block_size && image->block_size != spec->block_size) {
+	if (lun->image->block_size &&
+	    lun->image->block_size != spec->block_size)
 		log_err("%s %s=%u", spec->image.path,
 			spec->cdrom ? "is no CD-ROM: it has sector"
 				    : "needs sector",
-			image->block_size);
-		image_destroy(image);
-		return -EINVAL;
+			lun->image->block_size);
+	else if (lun->image->size < spec->block_size)
+		log_err("%s is smaller than one block", spec->image.path);
+	else
+		return 0;
+	image_destroy(lun->image);
+	return -EINVAL;
+}
+
+/* The device of the units specs[0] to specs[n - 1]. */
+static int add_device(struct bridge *b, const struct disk_spec *specs,
+		      struct bridge_image *entries, unsigned int n)
+{
+	struct disk_lun luns[SCSI_MAX_LUNS];
+	struct usb_device *device;
+	int ret;
+
+	for (unsigned int i = 0; i < n; i++) {
+		ret = open_lun(b, &specs[i], &luns[i]);
+		if (ret < 0) {
+			while (i)
+				image_destroy(luns[--i].image);
+			return ret;
+		}
 	}
-	ret = disk_create(b->loop, &b->pool, image, spec->image.path, &options,
-			  &device);
+	ret = disk_create(b->loop, &b->pool, luns, n, &device);
 	if (ret < 0) {
-		log_err("%s %s", spec->image.path,
-			ret == -EINVAL ? "is smaller than one block"
-				       : strerror(-ret));
+		log_err("%s: %s", specs->image.path, strerror(-ret));
 		return ret;
 	}
 	registry_add(&b->registry, device);
-	*entry = (struct bridge_image){ spec, image, device };
+	for (unsigned int i = 0; i < n; i++)
+		entries[i] = (struct bridge_image){ &specs[i], luns[i].image,
+						    device };
 	return 0;
 }
 
 static int add_disks(struct bridge *b)
 {
-	b->images = calloc(b->options.n_disks, sizeof(*b->images));
+	const struct disk_spec *specs = b->options.disks;
+	size_t n_disks = b->options.n_disks;
+	unsigned int n;
+
+	b->images = calloc(n_disks, sizeof(*b->images));
 	if (!b->images)
 		return -ENOMEM;
-	for (size_t i = 0; i < b->options.n_disks; i++) {
-		int ret = add_disk(b, &b->options.disks[i], &b->images[i]);
+	for (size_t i = 0; i < n_disks; i += n) {
+		int ret;
 
+		n = 1;
+		while (i + n < n_disks && specs[i + n].lun)
+			n++;
+		ret = add_device(b, &specs[i], &b->images[i], n);
 		if (ret < 0)
 			return ret;
 	}
@@ -388,9 +424,12 @@ static int list(struct bridge *b)
 		struct image *image;
 		const char *why;
 
-		if (image_open(b->loop, &spec->image, &image, &why) < 0) {
-			printf("%-20s %13s  %-3s %-20s %s\n", spec->image.path,
-			       "-", "", "", why);
+		int error = image_open(b->loop, &spec->image, &image, &why);
+
+		if (error < 0) {
+			printf("%-20s %13s  %-3s %-20s %s%s\n",
+			       spec->image.path, "-", "", "", why,
+			       hint(spec, error));
 			ret = -ENODEV;
 			continue;
 		}

@@ -249,17 +249,25 @@ static void step(struct fuzz *f)
 static void make_device(struct fuzz *f)
 {
 	uint8_t flags = span_u8(&f->in);
-	struct disk_options options = {
+	struct disk_lun luns[2] = { { .name = "fuzz" }, { .name = "other" } };
+	struct disk_options disk = {
 		.block_size = flags & 1 ? 4096 : 512,
 		.write_through = flags & 2,
 		.fixed = flags & 4,
 	};
+	struct disk_options cdrom = { .block_size = 2048, .cdrom = true };
+	unsigned int n = flags & 64 ? 2 : 1;
 	uint32_t size = flags & 8 ? LARGE : SMALL;
 
 	f->mem = mem_image_new(f->loop, size, size);
 	f->mem->image.read_only = flags & 16;
-	if (disk_create(f->loop, &f->pool, &f->mem->image, "fuzz", &options,
-			&f->device) < 0)
+	luns[0].image = &f->mem->image;
+	luns[0].options = flags & 32 ? cdrom : disk;
+	if (n == 2) { /* the other kind, without failures */
+		luns[1].image = &mem_image_new(f->loop, SMALL, SMALL)->image;
+		luns[1].options = flags & 32 ? disk : cdrom;
+	}
+	if (disk_create(f->loop, &f->pool, luns, n, &f->device) < 0)
 		abort();
 }
 

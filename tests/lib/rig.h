@@ -43,6 +43,7 @@ struct rig {
 	int fd; /* of the file behind a raw image; -1: none */
 	struct mem_image *mem;
 	uint32_t tag;
+	uint8_t lun; /* that commands go to */
 	/* Of the last command: */
 	uint32_t actual;  /* bytes moved in the data stage */
 	uint32_t residue; /* as the CSW says */
@@ -319,7 +320,7 @@ static inline void rig_cbw(struct rig *rig, uint8_t out[BOT_CBW_SIZE],
 	span_put_le(&w, ++rig->tag, 4);
 	span_put_le(&w, len, 4);
 	span_put_le(&w, dir == RIG_IN ? 0x80 : 0, 1);
-	span_put_le(&w, 0, 1);
+	span_put_le(&w, rig->lun, 1);
 	span_put_le(&w, SCSI_CDB_SIZE, 1);
 	span_put(&w, cdb, SCSI_CDB_SIZE);
 }
@@ -423,9 +424,10 @@ static inline void rig_take_attention(struct rig *rig)
 static inline void rig_disk_over(struct rig *rig, struct image *image,
 				 const struct disk_options *options)
 {
-	assert_int_equal(disk_create(rig->loop, &rig->pool, image, "test disk",
-				     options, &rig->device),
-			 0);
+	struct disk_lun lun = { image, "test disk", *options };
+
+	assert_int_equal(
+		disk_create(rig->loop, &rig->pool, &lun, 1, &rig->device), 0);
 }
 
 static inline void rig_open_disk(struct rig *rig, enum usb_speed speed)

@@ -547,21 +547,28 @@ static void test_usb_reset_revives(void **state)
 	rig_fini(&rig);
 }
 
+/* A unit that there is not: INQUIRY says so, all else fails (SPC-4, 6.4.2). */
 static void test_wrong_lun(void **state)
 {
-	uint8_t cbw[BOT_CBW_SIZE], data[36];
+	uint8_t data[36];
 	struct rig rig;
 
 	(void)state;
 	begin(&rig);
-	rig_cbw(&rig, cbw, RIG_IN, sizeof(data), INQUIRY);
-	cbw[13] = 1;
-	assert_int_equal(rig_out(&rig, BOT_EP_OUT, cbw, sizeof(cbw)), 0);
-	assert_int_equal(rig_in(&rig, BOT_EP_IN, data, sizeof(data)), 0);
-	assert_int_equal(rig.actual, 0);
-	assert_int_equal(rig_fetch_csw(&rig), BOT_FAILED);
-	assert_int_equal(rig.residue, sizeof(data));
-	assert_int_equal(rig_sense(&rig), SCSI_SENSE_INVALID_LUN);
+	for (rig.lun = 15; rig.lun; rig.lun--) {
+		rig_good(&rig, RIG_IN, INQUIRY, data, sizeof(data));
+		assert_int_equal(data[0], 0x7f);
+		/* REPORT LUNS: LUN 0 alone */
+		rig_good(&rig, RIG_IN, CDB(0xa0, 0, 0, 0, 0, 0, 0, 0, 0, 16),
+			 data, 16);
+		assert_int_equal(data[3], 8);
+		assert_int_equal(rig_sense(&rig), SCSI_SENSE_INVALID_LUN);
+		for (unsigned int op = 0; op < 256; op++)
+			if (op != 0x03 && op != 0x12 && op != 0xa0)
+				rig_bad(&rig, RIG_IN, CDB((uint8_t)op), data,
+					sizeof(data), SCSI_SENSE_INVALID_LUN);
+	}
+	assert_int_equal(rig_sense(&rig), SCSI_SENSE_NONE);
 	expect_alive(&rig);
 	rig_fini(&rig);
 }
@@ -1290,9 +1297,11 @@ static void test_image_too_small(void **state)
 	bufpool_init(&pool);
 	mem = mem_image_new(loop, 511, 511);
 	mem->destroyed = &destroyed;
-	assert_int_equal(disk_create(loop, &pool, &mem->image, "small",
-				     &options, &device),
-			 -EINVAL);
+	assert_int_equal(
+		disk_create(loop, &pool,
+			    &(struct disk_lun){ &mem->image, "small", options },
+			    1, &device),
+		-EINVAL);
 	assert_true(destroyed);
 	bufpool_fini(&pool);
 	loop_destroy(loop);

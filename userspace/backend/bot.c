@@ -106,10 +106,9 @@ static void take_command(struct bot *bot)
 	}
 	end_urb(urb, 0, urb->len);
 	memcpy(bot->cmd.cdb, bot->cbw.cdb, sizeof(bot->cmd.cdb));
-	if (bot->cbw.lun)
-		scsi_refuse(&bot->cmd, SCSI_SENSE_INVALID_LUN);
-	else
-		scsi_start(&bot->cmd);
+	bot->cmd.disk = bot->cbw.lun < bot->n_luns ? &bot->luns[bot->cbw.lun]
+						   : &bot->absent;
+	scsi_start(&bot->cmd);
 	choose_data_stage(bot);
 }
 
@@ -340,13 +339,20 @@ static const struct scsi_cmd_ops cmd_ops = {
 	.done = done,
 };
 
-void bot_init(struct bot *bot, struct bufpool *pool, struct scsi_disk *disk,
-	      void (*idle)(struct bot *))
+void bot_init(struct bot *bot, struct bufpool *pool, struct scsi_disk *luns,
+	      unsigned int n_luns, void (*idle)(struct bot *))
 {
-	*bot = (struct bot){ .pool = pool, .idle = idle };
+	*bot = (struct bot){
+		.pool = pool,
+		.luns = luns,
+		.n_luns = n_luns,
+		.absent = { .kind = &scsi_kind_absent,
+			    .pool = pool,
+			    .n_luns = n_luns },
+		.idle = idle,
+	};
 	list_init(&bot->in);
 	list_init(&bot->out);
-	bot->cmd.disk = disk;
 	bot->cmd.ops = &cmd_ops;
 }
 

@@ -39,7 +39,10 @@ enum bot_state {
 };
 
 struct bot {
-	struct bufpool *pool; /* borrows */
+	struct bufpool *pool;	/* borrows */
+	struct scsi_disk *luns; /* borrows, n_luns of them */
+	unsigned int n_luns;
+	struct scsi_disk absent; /* takes the commands for others */
 	enum bot_state state;
 	struct list in, out; /* urb->backend_node, waiting */
 	bool halted_in, halted_out;
@@ -60,9 +63,9 @@ struct bot {
 	struct log_limit complaints;
 };
 
-/* Borrows pool and disk. */
-void bot_init(struct bot *bot, struct bufpool *pool, struct scsi_disk *disk,
-	      void (*idle)(struct bot *bot));
+/* Borrows pool and luns, an array: 1 to SCSI_MAX_LUNS. */
+void bot_init(struct bot *bot, struct bufpool *pool, struct scsi_disk *luns,
+	      unsigned int n_luns, void (*idle)(struct bot *bot));
 
 /* A bulk URB for BOT_EP_IN or BOT_EP_OUT; takes it. Completes it later. */
 void bot_submit(struct bot *bot, struct urb *urb);

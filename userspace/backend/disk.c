@@ -25,16 +25,17 @@ enum { STRING_LANGUAGES, STRING_VENDOR, STRING_PRODUCT, STRING_SERIAL };
 
 struct disk {
 	struct usb_device device;
-	struct image *image;  /* owned */
-	struct bufpool *pool; /* borrows */
-	struct scsi_disk scsi;
+	struct bufpool *pool;	/* borrows */
+	struct scsi_disk *luns; /* owned, as are their images */
+	unsigned int n_luns;
 	struct bot bot;
 	uint8_t configuration;
 	enum usb_speed max_speed;
 	/* These wait for bot to be idle, as do USB resets: device.admins. */
 	struct list class_resets; /* struct urb, by backend_node */
-	bool closing;		  /* flushes then */
+	bool closing;		  /* flushes then, one image after another */
 	struct image_request flush;
+	unsigned int flushing; /* index in luns */
 };
 
 static struct disk *disk_of(struct usb_device *device)
@@ -140,9 +141,10 @@ static void put_qualifier(struct span_writer *w)
 static void put_string(const struct disk *disk, struct span_writer *w,
 		       uint8_t index)
 {
-	const char *text = index == STRING_VENDOR    ? "ryll"
-			   : index == STRING_PRODUCT ? disk->scsi.kind->product
-						     : disk->scsi.serial;
+	const char *text = index == STRING_VENDOR ? "ryll"
+			   : index == STRING_PRODUCT
+				   ? disk->luns[0].kind->product
+				   : disk->luns[0].serial;
 
 	if (index > STRING_SERIAL)
 		return;
@@ -234,7 +236,7 @@ static int answer(struct disk *disk, const struct usb_setup *setup,
 		return 0; /* power management: nothing to do here */
 	case REQUEST(USBDESC_IN | USBDESC_TYPE_CLASS | USBDESC_TO_INTERFACE,
 		     BOT_REQUEST_GET_MAX_LUN):
-		span_put_le(w, 0, 1);
+		span_put_le(w, disk->n_luns - 1, 1);
 		return 0;
 	default:
 		return -EPIPE;
@@ -308,6 +310,12 @@ static void set_configuration(struct disk *disk, uint8_t configuration)
 	bot_set_halt(&disk->bot, BOT_EP_OUT, false);
 }
 
+static void reset_luns(struct disk *disk)
+{
+	for (unsigned int i = 0; i < disk->n_luns; i++)
+		scsi_disk_reset(&disk->luns[i]);
+}
+
 static void disk_open(struct usb_device *device, enum usb_speed max_speed)
 {
 	struct disk *disk = disk_of(device);
@@ -315,8 +323,22 @@ static void disk_open(struct usb_device *device, enum usb_speed max_speed)
 	fill_info(disk, MIN(max_speed, disk->max_speed));
 	/* Announced as it will be: guests look before they configure. */
 	set_configuration(disk, 1);
-	scsi_disk_reset(&disk->scsi);
+	reset_luns(disk);
 	usb_opened(device, 0);
+}
+
+static void flushed(struct image_request *request, int res);
+
+static void flush_next(struct disk *disk)
+{
+	if (disk->flushing == disk->n_luns) {
+		usb_closed(&disk->device);
+		return;
+	}
+	disk->flush.type = IMAGE_FLUSH;
+	disk->flush.off = disk->flush.len = 0;
+	disk->flush.done = flushed;
+	image_submit(disk->luns[disk->flushing].image, &disk->flush);
 }
 
 static void flushed(struct image_request *request, int res)
@@ -325,9 +347,10 @@ static void flushed(struct image_request *request, int res)
 
 	if (res < 0)
 		log_err("%s: flushing the image failed: %s; the last writes may be lost",
-			disk->device.name, strerror(-res));
+			disk->luns[disk->flushing].name, strerror(-res));
 	disk->device.data_lost |= res < 0;
-	usb_closed(&disk->device);
+	disk->flushing++;
+	flush_next(disk);
 }
 
 /* The transport has no command any more: do what waited for that. */
@@ -344,17 +367,15 @@ static void bot_idle(struct bot *bot)
 	}
 	/* Guests reset again before the first reset has ended. */
 	while (!list_empty(admins)) {
-		scsi_disk_reset(&disk->scsi);
+		reset_luns(disk);
 		usb_admin_complete(list_first(admins, struct usb_admin, node),
 				   0);
 	}
 	if (!disk->closing)
 		return;
 	disk->closing = false;
-	disk->flush.type = IMAGE_FLUSH;
-	disk->flush.off = disk->flush.len = 0;
-	disk->flush.done = flushed;
-	image_submit(disk->image, &disk->flush);
+	disk->flushing = 0;
+	flush_next(disk);
 }
 
 static void disk_close(struct usb_device *device)
@@ -434,7 +455,9 @@ static void disk_destroy(struct usb_device *device)
 {
 	struct disk *disk = disk_of(device);
 
-	image_destroy(disk->image);
+	for (unsigned int i = 0; i < disk->n_luns; i++)
+		image_destroy(disk->luns[i].image);
+	free(disk->luns);
 	free(disk);
 }
 
@@ -460,44 +483,62 @@ bool disk_serial_valid(const char *text)
 	return len >= 1 && len <= 20;
 }
 
-int disk_create(struct loop *loop, struct bufpool *pool, struct image *image,
-		const char *name, const struct disk_options *options,
-		struct usb_device **device)
+static void init_lun(struct disk *disk, unsigned int i,
+		     const struct disk_lun *lun)
 {
-	uint64_t tail = image->size % options->block_size;
-	struct disk *disk;
+	const struct disk_options *o = &lun->options;
+	struct scsi_disk *scsi = &disk->luns[i];
+	uint64_t tail = lun->image->size % o->block_size;
 	char serial[21];
 
-	if (image->size < options->block_size) {
-		image_destroy(image);
-		return -EINVAL;
-	}
-	disk = calloc(1, sizeof(*disk));
-	if (!disk) {
-		image_destroy(image);
-		return -ENOMEM;
-	}
 	if (tail)
 		log_warn(
 			"%s: its last %u bytes do not fill a block of %u and are not part of the disk",
-			name, (unsigned int)tail, options->block_size);
+			lun->name, (unsigned int)tail, o->block_size);
 	/* BOT 4.1.1 wants hexadecimal digits, at least 12. */
 	snprintf(serial, sizeof(serial), "%016llX",
-		 (unsigned long long)image->identity);
-	usb_device_init(&disk->device, &disk_ops, loop, name);
-	disk->image = image;
+		 (unsigned long long)lun->image->identity);
+	scsi_disk_init(scsi, o->cdrom ? &scsi_kind_cdrom : &scsi_kind_disk,
+		       disk->device.loop, disk->pool, lun->image, o->block_size,
+		       lun->name, o->serial ? o->serial : serial);
+	scsi->n_luns = disk->n_luns;
+	scsi->removable = !o->fixed;
+	scsi->write_cache = !o->write_through;
+	if (o->high_speed)
+		disk->max_speed = USB_SPEED_HIGH;
+}
+
+static int destroy_images(const struct disk_lun *luns, unsigned int n, int ret)
+{
+	for (unsigned int i = 0; i < n; i++)
+		image_destroy(luns[i].image);
+	return ret;
+}
+
+int disk_create(struct loop *loop, struct bufpool *pool,
+		const struct disk_lun *luns, unsigned int n_luns,
+		struct usb_device **device)
+{
+	struct disk *disk;
+
+	for (unsigned int i = 0; i < n_luns; i++)
+		if (luns[i].image->size < luns[i].options.block_size)
+			return destroy_images(luns, n_luns, -EINVAL);
+	disk = calloc(1, sizeof(*disk));
+	if (disk)
+		disk->luns = calloc(n_luns, sizeof(*disk->luns));
+	if (!disk || !disk->luns) {
+		free(disk);
+		return destroy_images(luns, n_luns, -ENOMEM);
+	}
+	usb_device_init(&disk->device, &disk_ops, loop, luns[0].name);
 	disk->pool = pool;
+	disk->n_luns = n_luns;
+	disk->max_speed = USB_SPEED_SUPER;
 	list_init(&disk->class_resets);
-	scsi_disk_init(&disk->scsi,
-		       options->cdrom ? &scsi_kind_cdrom : &scsi_kind_disk,
-		       loop, pool, image, options->block_size,
-		       disk->device.name,
-		       options->serial ? options->serial : serial);
-	disk->max_speed = options->high_speed ? USB_SPEED_HIGH
-					      : USB_SPEED_SUPER;
-	disk->scsi.removable = !options->fixed;
-	disk->scsi.write_cache = !options->write_through;
-	bot_init(&disk->bot, pool, &disk->scsi, bot_idle);
+	for (unsigned int i = 0; i < n_luns; i++)
+		init_lun(disk, i, &luns[i]);
+	bot_init(&disk->bot, pool, disk->luns, n_luns, bot_idle);
 	*device = &disk->device;
 	return 0;
 }

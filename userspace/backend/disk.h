@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Backend disk: a virtual USB mass-storage device, a disk or a CD-ROM, over an
- * image.
+ * Backend disk: a virtual USB mass-storage device: disks and CD-ROMs, its
+ * logical units, each over an image.
  */
 #ifndef BACKEND_DISK_H
 #define BACKEND_DISK_H
@@ -19,15 +19,22 @@ struct disk_options {
 	const char *serial; /* 1 to 20 of [0-9A-Za-z_-]; NULL: from the image */
 };
 
+struct disk_lun {
+	struct image *image;
+	const char *name; /* for people; borrowed for the life of the device */
+	struct disk_options options;
+};
+
 /*
- * Takes image, also on failure; borrows loop and pool. name is for people.
- * The caller owns *device (usually it goes to the registry).
+ * luns is an array: logical units 0, 1, ...; 1 to SCSI_MAX_LUNS. Takes their
+ * images, also on failure; borrows loop and pool. The device has the name and
+ * the serial number of unit 0, and is a high-speed one if any is to be. The
+ * caller owns *device (usually it goes to the registry).
  *
- * -EINVAL: the image is smaller than a block. -ENOMEM.
+ * -EINVAL: an image is smaller than a block. -ENOMEM.
  */
 int must_check disk_create(struct loop *loop, struct bufpool *pool,
-			   struct image *image, const char *name,
-			   const struct disk_options *options,
+			   const struct disk_lun *luns, unsigned int n_luns,
 			   struct usb_device **device);
 
 /* True when text can be a serial number. */

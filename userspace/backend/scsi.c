@@ -32,6 +32,7 @@ void scsi_disk_init(struct scsi_disk *disk, const struct scsi_kind *kind,
 		.name = name,
 		.block_size = block_size,
 		.blocks = image->size / block_size,
+		.n_luns = 1,
 		.read_only = image->read_only,
 		.removable = true,
 		.write_cache = true,
@@ -452,10 +453,4 @@ void scsi_start(struct scsi_cmd *cmd)
 		scsi_fail(cmd, sense);
 	else
 		cmd->command->start(cmd);
-}
-
-void scsi_refuse(struct scsi_cmd *cmd, scsi_sense sense)
-{
-	begin(cmd);
-	scsi_fail(cmd, sense);
 }

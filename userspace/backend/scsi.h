@@ -25,6 +25,8 @@
 #include "image/image.h"
 #include "wire/scsi.h"
 
+/* Logical units of one device: what a CBW can tell apart (BOT, 5.1). */
+#define SCSI_MAX_LUNS 16u
 /* An image read is this far ahead of the data phase. */
 #define SCSI_WINDOW (1u << 20)
 /* Written data that the image has not taken yet, above which push says so. */
@@ -40,6 +42,8 @@ struct scsi_kind {
 };
 
 extern const struct scsi_kind scsi_kind_disk, scsi_kind_cdrom;
+/* In the place of a logical unit that there is not: struct bot has one. */
+extern const struct scsi_kind scsi_kind_absent;
 
 struct scsi_disk {
 	const struct scsi_kind *kind;
@@ -49,6 +53,7 @@ struct scsi_disk {
 	struct image *image;  /* borrows */
 	uint32_t block_size;  /* 512 or 4096; CD-ROM: 2048 */
 	uint64_t blocks;
+	unsigned int n_luns; /* of the device that it belongs to */
 	bool read_only;
 	bool removable;
 	bool write_cache; /* false: every write is on stable storage when done */
@@ -139,9 +144,6 @@ struct scsi_cmd {
  * to sort out.
  */
 void scsi_start(struct scsi_cmd *cmd);
-
-/* Starts a command that fails with sense, whatever its CDB says. */
-void scsi_refuse(struct scsi_cmd *cmd, scsi_sense sense);
 
 /*
  * Wants the next len > 0 bytes; not beyond cmd->len, one call at a time.

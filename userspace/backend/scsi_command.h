@@ -16,6 +16,7 @@ enum scsi_class {
 	/* The kinds of units that have it. */
 	SCSI_ON_DISK = 1 << 4,
 	SCSI_ON_CD = 1 << 5,
+	SCSI_ON_ABSENT = 1 << 6,
 };
 
 struct scsi_command {

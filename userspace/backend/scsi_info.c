@@ -86,6 +86,7 @@ static void put_provisioning(struct scsi_cmd *cmd, struct span_writer *w)
 static void put_pages(struct scsi_cmd *cmd, struct span_writer *w);
 
 #define BOTH (SCSI_ON_DISK | SCSI_ON_CD)
+#define ANY (BOTH | SCSI_ON_ABSENT)
 
 /* In ascending order. */
 static const struct vpd_page {
@@ -93,7 +94,7 @@ static const struct vpd_page {
 	unsigned int on; /* SCSI_ON_* */
 	void (*put)(struct scsi_cmd *cmd, struct span_writer *w);
 } vpd_pages[] = {
-	{ 0x00, BOTH, put_pages },
+	{ 0x00, ANY, put_pages },
 	{ 0x80, BOTH, put_serial },
 	{ 0x83, BOTH, put_identity },
 	{ 0xb0, SCSI_ON_DISK, put_block_limits },
@@ -298,9 +299,15 @@ void scsi_read_format_capacities(struct scsi_cmd *cmd)
 
 void scsi_report_luns(struct scsi_cmd *cmd)
 {
-	uint8_t data[16] = { [3] = 8 }; /* one: LUN 0 */
+	unsigned int n = cmd->disk->n_luns;
+	uint8_t data[8 + 8 * SCSI_MAX_LUNS];
+	struct span_writer w = span_writer_of(data, sizeof(data));
 
-	scsi_respond(cmd, data, sizeof(data), scsi_decode_alloc(cmd->cdb));
+	span_put_be(&w, 8 * n, 4);
+	span_put_be(&w, 0, 4);
+	for (unsigned int i = 0; i < n; i++)
+		span_put_be(&w, (uint64_t)i << 48, 8); /* SAM-5, 4.7.7.4 */
+	scsi_respond(cmd, data, w.len, scsi_decode_alloc(cmd->cdb));
 }
 
 /* --- REPORT SUPPORTED OPERATION CODES (SPC-4 6.30) ---------------------------- */

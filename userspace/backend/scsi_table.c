@@ -21,6 +21,14 @@ const struct scsi_kind scsi_kind_cdrom = {
 	.no_medium = SCSI_SENSE_TRAY_OPEN,
 };
 
+const struct scsi_kind scsi_kind_absent = {
+	.product = "",
+	.on = SCSI_ON_ABSENT,
+	.peripheral = SCSI_PERIPHERAL_ABSENT,
+	.unknown = SCSI_SENSE_INVALID_LUN,
+	.no_medium = SCSI_SENSE_INVALID_LUN,
+};
+
 static void start_nothing(struct scsi_cmd *cmd)
 {
 	(void)cmd;
@@ -78,11 +86,19 @@ static void start_request_sense(struct scsi_cmd *cmd)
 	scsi_respond(cmd, data, sizeof(data), scsi_decode_alloc(cmd->cdb));
 }
 
+static void start_request_sense_absent(struct scsi_cmd *cmd)
+{
+	cmd->disk->sense = SCSI_SENSE_INVALID_LUN;
+	start_request_sense(cmd);
+}
+
 /* --- The table ----------------------------------------------------------------- */
 
 #define DISK SCSI_ON_DISK
 #define CD SCSI_ON_CD
 #define BOTH (SCSI_ON_DISK | SCSI_ON_CD)
+#define ABSENT SCSI_ON_ABSENT
+#define ANY (BOTH | ABSENT)
 #define IA SCSI_IGNORES_ATTENTION
 #define M SCSI_NEEDS_MEDIUM
 #define RANGE (SCSI_NEEDS_MEDIUM | SCSI_HAS_RANGE)
@@ -100,6 +116,12 @@ const struct scsi_command scsi_commands[] = {
 	  start_request_sense,
 	  NULL,
 	  { 0x01, 0, 0, 0xff } },
+	{ SCSI_REQUEST_SENSE,
+	  -1,
+	  ABSENT | IA,
+	  start_request_sense_absent,
+	  NULL,
+	  { 0x01, 0, 0, 0xff } },
 	{ SCSI_READ_6,
 	  -1,
 	  DISK | RANGE,
@@ -114,7 +136,7 @@ const struct scsi_command scsi_commands[] = {
 	  { 0x1f, 0xff, 0xff, 0xff } },
 	{ SCSI_INQUIRY,
 	  -1,
-	  BOTH | IA,
+	  ANY | IA,
 	  scsi_inquiry,
 	  NULL,
 	  { 0x01, 0xff, 0xff, 0xff } },
@@ -228,7 +250,7 @@ const struct scsi_command scsi_commands[] = {
 	  { 0x1f, 0, 0, 0, 0, 0, 0, 0, 0, LBA4 } },
 	{ SCSI_REPORT_LUNS,
 	  -1,
-	  BOTH | IA,
+	  ANY | IA,
 	  scsi_report_luns,
 	  NULL,
 	  { 0, 0xff, 0, 0, 0, LBA4 } },

@@ -13,6 +13,39 @@
 #include "image/overlay_file.h"
 #include "image/raw.h"
 
+/* The length of the scheme that text begins with if it has a plus sign; 0. */
+static size_t plus_scheme(const char *text)
+{
+	static const char *const schemes[] = { "nbd+unix://", "nbds+unix://" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+		if (!strncmp(text, schemes[i], strlen(schemes[i])))
+			return strlen(schemes[i]);
+	return 0;
+}
+
+char *image_spec_split(const char **list)
+{
+	const char *p = *list;
+	size_t len;
+	char *text;
+
+	if (!p)
+		return NULL;
+	text = strdup(p);
+	if (!text)
+		return NULL;
+	len = plus_scheme(p);
+	for (p += len; *p && (*p != '+' || p[1] == '+'); p++) {
+		text[len++] = *p;
+		if (*p == '+')
+			p++;
+	}
+	text[len] = '\0';
+	*list = *p ? p + 1 : NULL;
+	return text;
+}
+
 char *image_spec_next(const char **list)
 {
 	const char *p = *list;

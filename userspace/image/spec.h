@@ -17,6 +17,13 @@ struct image_spec {
 };
 
 /*
+ * The next of several IMAGE[,OPTION...] that are joined by "+", and *list
+ * behind it; the caller owns it. A plus sign in one is written twice, but not
+ * that of "nbd+unix://" and "nbds+unix://". NULL as below.
+ */
+char *image_spec_split(const char **list);
+
+/*
  * The next element of the comma list, and *list behind it; the caller owns it.
  * NULL: none is left (*list is NULL then), or no memory.
  */
