@@ -39,6 +39,21 @@ check "a CD-ROM's sectors are given" says 2 'CD-ROM has no option "sector=512"' 
 	--usb-cdrom "$tmp/img,sector=512" --listen "unix:$tmp/s"
 check "a folder is no CD-ROM" says 1 "is no CD-ROM" \
 	--usb-cdrom "dir:$tmp/folder" --listen "unix:$tmp/s"
+check "too many images on a device" says 2 "more than 16 images" \
+	--usb-disk "$(printf 'x%.0s+' {1..16})x" --listen "unix:$tmp/s"
+check "no image behind a plus sign" says 2 "no path" \
+	--usb-disk "$tmp/img+" --listen "unix:$tmp/s"
+check "a plus sign that was not meant so" says 1 \
+	"$tmp/none No such file or directory (a plus sign in a path is written ++)" \
+	--usb-disk "$tmp/none+$tmp/img" --listen "unix:$tmp/s"
+check "two plus signs that were" says 1 "$tmp/c+.img No such file or directory (" \
+	--usb-disk "$tmp/c++.img" --listen "unix:$tmp/s"
+check "none of this where no plus sign is" bash -c \
+	"! $BRIDGE --usb-disk $tmp/none --run true 2>&1 | grep -q plus"
+check "images on one device count once" says 2 "2 --connect but 1 devices" \
+	--usb-disk "$tmp/img+$tmp/empty" --connect unix:a --connect unix:b
+check "the second image is empty" says 1 "smaller than one block" \
+	--usb-disk "$tmp/img+$tmp/empty" --listen "unix:$tmp/s"
 check "a bad address" says 2 '"udp:x:1"' $disk --listen udp:x:1
 check "a bad port" says 2 "65535" $disk --listen tcp:x:65536
 check "IPv6 without brackets" says 2 "brackets" $disk --listen tcp:::1:80
@@ -102,4 +117,7 @@ check "a size that is no multiple of 512 is rounded down with a warning" \
 cp "$tmp/img" "$tmp/a,b"
 check "a comma in a path" bash -c \
 	"$BRIDGE --usb-disk '$tmp/a,,b' --run true 2>/dev/null"
+cp "$tmp/img" "$tmp/c++.img"
+check "plus signs in a path" bash -c \
+	"$BRIDGE --usb-disk '$tmp/c++++.img' --run true 2>/dev/null"
 finish
