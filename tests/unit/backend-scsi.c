@@ -1261,6 +1261,104 @@ static void test_shrunk_image(void **state)
 	rig_fini(&rig);
 }
 
+static void grow(struct rig *rig, uint64_t blocks)
+{
+	assert_int_equal(ftruncate(rig->fd, (off_t)(blocks * BLOCK)), 0);
+}
+
+/* Each command that looks tells the attention itself; the next one succeeds. */
+static void test_growth(void **state)
+{
+	static const uint8_t looks[][SCSI_CDB_SIZE] = {
+		{ 0x00 },
+		{ 0x25 },
+		{ 0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, B4(32) }
+	};
+	uint64_t blocks = BLOCKS;
+	uint8_t d[BLOCK];
+	struct rig rig;
+
+	(void)state;
+	rig_disk_raw(&rig, DISK_SIZE, false, &plain);
+	for (size_t i = 0; i < ARRAY_SIZE(looks); i++) {
+		blocks += 8;
+		grow(&rig, blocks);
+		/* Reads do not look, nor are they disturbed. */
+		rig_good(&rig, RIG_IN, CDB_10(0x28, 0, 0, 1), d, BLOCK);
+		rig_bad(&rig, RIG_IN, CDB_10(0x28, 0, blocks - 1, 1), d, BLOCK,
+			SCSI_SENSE_LBA_RANGE);
+		rig_bad(&rig, RIG_IN, looks[i], d, 32,
+			SCSI_SENSE_CAPACITY_CHANGED);
+		expect_capacity(&rig, blocks, BLOCK, 3);
+		rig_good(&rig, RIG_OUT, CDB_10(0x2a, 0, blocks - 1, 1),
+			 filled(9), BLOCK);
+		rig_good(&rig, RIG_IN, CDB_10(0x28, 0, blocks - 1, 1), d,
+			 BLOCK);
+		assert_memory_equal(d, filled(9), BLOCK);
+	}
+	/* Not a block more */
+	assert_int_equal(ftruncate(rig.fd, (off_t)(blocks * BLOCK + 100)), 0);
+	expect_capacity(&rig, blocks, BLOCK, 3);
+	/* Less: it keeps its size. */
+	grow(&rig, 8);
+	expect_capacity(&rig, blocks, BLOCK, 3);
+	rig_fini(&rig);
+}
+
+/* Linux would forget what it has not written yet: see scsi.c. */
+static void test_growth_locked(void **state)
+{
+	uint8_t d[8];
+	struct rig rig;
+
+	(void)state;
+	rig_disk_raw(&rig, DISK_SIZE, false, &plain);
+	rig_good(&rig, RIG_NONE, CDB(0x1e, 0, 0, 0, 1), NULL, 0);
+	grow(&rig, BLOCKS + 8);
+	rig_test_unit_ready(&rig);
+	rig_bad(&rig, RIG_IN, CDB(0x25), d, 8, SCSI_SENSE_CAPACITY_CHANGED);
+	expect_capacity(&rig, BLOCKS + 8, BLOCK, 3);
+	grow(&rig, BLOCKS + 16);
+	rig_test_unit_ready(&rig);
+	rig_good(&rig, RIG_NONE, CDB(0x1e, 0, 0, 0, 0), NULL, 0);
+	fail_none(&rig, CDB(0x00), SCSI_SENSE_CAPACITY_CHANGED);
+	rig_fini(&rig);
+}
+
+/* Other attentions say more; one without a medium says nothing. */
+static void test_growth_and_others(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_disk_raw(&rig, DISK_SIZE, false, &plain);
+	rig_close(&rig);
+	grow(&rig, BLOCKS + 8);
+	rig_open(&rig, USB_SPEED_SUPER);
+	fail_none(&rig, CDB(0x00), SCSI_SENSE_POWER_ON);
+	expect_capacity(&rig, BLOCKS + 8, BLOCK, 3);
+	rig_good(&rig, RIG_NONE, CDB(0x1b, 0, 0, 0, 2), NULL, 0);
+	grow(&rig, BLOCKS + 16);
+	fail_none(&rig, CDB(0x00), SCSI_SENSE_NO_MEDIUM);
+	rig_good(&rig, RIG_NONE, CDB(0x1b, 0, 0, 0, 3), NULL, 0);
+	fail_none(&rig, CDB(0x00), SCSI_SENSE_MEDIUM_CHANGED);
+	expect_capacity(&rig, BLOCKS + 16, BLOCK, 3);
+	rig_fini(&rig);
+}
+
+/* Somebody else has refreshed the image: --mount does. */
+static void test_growth_seen_elsewhere(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	begin(&rig);
+	rig.mem->image.size += 8 * BLOCK;
+	fail_none(&rig, CDB(0x00), SCSI_SENSE_CAPACITY_CHANGED);
+	expect_capacity(&rig, BLOCKS + 8, BLOCK, 3);
+	rig_fini(&rig);
+}
+
 /* A file that may not grow stands for a full file system. */
 static void test_no_space(void **state)
 {
@@ -1344,6 +1442,10 @@ int main(void)
 		cmocka_unit_test(test_write_fails),
 		cmocka_unit_test(test_read_fails_late),
 		cmocka_unit_test(test_shrunk_image),
+		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_growth_locked),
+		cmocka_unit_test(test_growth_and_others),
+		cmocka_unit_test(test_growth_seen_elsewhere),
 		cmocka_unit_test(test_no_space),
 	};
 

@@ -440,6 +440,35 @@ static void begin(struct scsi_cmd *cmd)
 		cmd->disk->sense = SCSI_SENSE_NONE;
 }
 
+/*
+ * The image may have grown: told as an attention, and at once, for Linux fails
+ * a read or write that an attention of a removable disk meets.
+ *
+ * Met by TEST UNIT READY it makes Linux believe in a new medium, and forget what
+ * it has not written to the old one yet, even if that is mounted. A disk in use
+ * is locked: then only READ CAPACITY looks, which is what a rescan sends.
+ */
+static void look_for_growth(struct scsi_cmd *cmd)
+{
+	struct scsi_disk *disk = cmd->disk;
+	unsigned int class = cmd->command->class;
+	uint64_t blocks;
+
+	if (!(class & SCSI_SEES_GROWTH) || disk->ejected ||
+	    (disk->removal_prevented && !(class & SCSI_SEES_GROWTH_LOCKED)))
+		return;
+	/* Others may have refreshed it. */
+	image_refresh(disk->image);
+	blocks = disk->image->size / disk->block_size;
+	if (blocks == disk->blocks)
+		return;
+	disk->blocks = blocks;
+	if (!disk->attention)
+		disk->attention = SCSI_SENSE_CAPACITY_CHANGED;
+	log_info("%s: has grown to %llu bytes", disk->name,
+		 (unsigned long long)disk->image->size);
+}
+
 void scsi_start(struct scsi_cmd *cmd)
 {
 	const struct scsi_command *command = find(cmd->disk, cmd->cdb);
@@ -448,6 +477,7 @@ void scsi_start(struct scsi_cmd *cmd)
 	begin(cmd);
 	if (command)
 		cmd->command = command;
+	look_for_growth(cmd);
 	sense = refusal(cmd);
 	if (sense)
 		scsi_fail(cmd, sense);

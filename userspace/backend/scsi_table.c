@@ -101,6 +101,8 @@ static void start_request_sense_absent(struct scsi_cmd *cmd)
 #define ANY (BOTH | ABSENT)
 #define IA SCSI_IGNORES_ATTENTION
 #define M SCSI_NEEDS_MEDIUM
+#define GROWS SCSI_SEES_GROWTH
+#define GROWS_LOCKED (GROWS | SCSI_SEES_GROWTH_LOCKED)
 #define RANGE (SCSI_NEEDS_MEDIUM | SCSI_HAS_RANGE)
 #define W (SCSI_NEEDS_MEDIUM | SCSI_WRITES)
 #define W_RANGE (W | SCSI_HAS_RANGE)
@@ -109,7 +111,12 @@ static void start_request_sense_absent(struct scsi_cmd *cmd)
 #define LBA8 LBA4, LBA4
 
 const struct scsi_command scsi_commands[] = {
-	{ SCSI_TEST_UNIT_READY, -1, BOTH | M, start_nothing, NULL, { 0 } },
+	{ SCSI_TEST_UNIT_READY,
+	  -1,
+	  BOTH | M | GROWS,
+	  start_nothing,
+	  NULL,
+	  { 0 } },
 	{ SCSI_REQUEST_SENSE,
 	  -1,
 	  BOTH | IA,
@@ -166,7 +173,7 @@ const struct scsi_command scsi_commands[] = {
 	  { 0, 0, 0, 0, 0, 0, 0xff, 0xff } },
 	{ SCSI_READ_CAPACITY_10,
 	  -1,
-	  BOTH | M,
+	  BOTH | M | GROWS_LOCKED,
 	  scsi_read_capacity_10,
 	  NULL,
 	  { 0 } },
@@ -244,7 +251,7 @@ const struct scsi_command scsi_commands[] = {
 	  { 0xf9, LBA8, LBA4 } },
 	{ SCSI_SERVICE_ACTION_IN_16,
 	  SCSI_SA_READ_CAPACITY_16,
-	  DISK | M,
+	  DISK | M | GROWS_LOCKED,
 	  scsi_read_capacity_16,
 	  NULL,
 	  { 0x1f, 0, 0, 0, 0, 0, 0, 0, 0, LBA4 } },
