@@ -13,14 +13,14 @@ enum scsi_class {
 	SCSI_IGNORES_ATTENTION = 1 << 1, /* SPC-4, 5.14 */
 	SCSI_WRITES = 1 << 2,		 /* fails on a read-only disk */
 	SCSI_HAS_RANGE = 1 << 3, /* the range is checked before start runs */
-	/* Looks whether the image has grown, also while the medium is locked:
+	/* Looks whether the image has grown; also while the medium is locked:
 	 * see look_for_growth(). */
-	SCSI_SEES_GROWTH = 1 << 7,
-	SCSI_SEES_GROWTH_LOCKED = 1 << 8,
+	SCSI_SEES_GROWTH = 1 << 4,
+	SCSI_SEES_GROWTH_LOCKED = 1 << 5,
 	/* The kinds of units that have it. */
-	SCSI_ON_DISK = 1 << 4,
-	SCSI_ON_CD = 1 << 5,
-	SCSI_ON_ABSENT = 1 << 6,
+	SCSI_ON_DISK = 1 << 6,
+	SCSI_ON_CD = 1 << 7,
+	SCSI_ON_ABSENT = 1 << 8,
 };
 
 struct scsi_command {

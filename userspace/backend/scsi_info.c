@@ -158,7 +158,7 @@ void scsi_inquiry(struct scsi_cmd *cmd)
 	scsi_respond(cmd, data, w.len, scsi_decode_alloc(cmd->cdb));
 }
 
-/* --- MODE SENSE (SPC-4 6.11, SBC-3 6.4, MMC-6 7.2) ---------------------------- */
+/* --- MODE SENSE (SPC-4 6.11, SBC-3 6.4, MMC-6) -------------------------------- */
 
 #define PAGE_CACHING 0x08
 #define PAGE_CONTROL 0x0a
@@ -221,7 +221,7 @@ void scsi_mode_sense(struct scsi_cmd *cmd)
 {
 	struct scsi_disk *disk = cmd->disk;
 	bool six = cmd->cdb[0] == SCSI_MODE_SENSE_6;
-	/* MMC-6, 7.2.2: neither a block descriptor nor device parameters */
+	/* MMC-6 (MODE SENSE): neither a block descriptor nor device parameters */
 	bool block_device = disk->kind->on & SCSI_ON_DISK;
 	bool no_descriptor = (cmd->cdb[1] & 0x08) || !block_device;
 	uint8_t page = cmd->cdb[2] & 0x3f, pc = cmd->cdb[2] >> 6;
@@ -306,7 +306,7 @@ void scsi_report_luns(struct scsi_cmd *cmd)
 	span_put_be(&w, 8 * n, 4);
 	span_put_be(&w, 0, 4);
 	for (unsigned int i = 0; i < n; i++)
-		span_put_be(&w, (uint64_t)i << 48, 8); /* SAM-5, 4.7.7.4 */
+		span_put_be(&w, (uint64_t)i << 48, 8); /* flat: in byte 1 */
 	scsi_respond(cmd, data, w.len, scsi_decode_alloc(cmd->cdb));
 }
 

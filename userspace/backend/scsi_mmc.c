@@ -392,7 +392,7 @@ void scsi_read_cd(struct scsi_cmd *cmd)
 		scsi_read(cmd);
 }
 
-/* --- Mode page 2Ah (MMC-3, 5.5.10: legacy, and asked for) ---------------------------- */
+/* --- Mode page 2Ah (legacy since MMC-4, and asked for) --------------------------------- */
 
 #define KB_PER_S (50 * 176) /* 50 times the speed of music */
 

@@ -72,7 +72,7 @@ enum scsi_feature {
 	SCSI_FEATURE_DVD_READ = 0x001f,
 };
 
-/* GET EVENT STATUS NOTIFICATION: the media class (MMC-6, 6.6.2.5). */
+/* GET EVENT STATUS NOTIFICATION: the media class (MMC-6, 6.6). */
 #define SCSI_EVENT_CLASS_MEDIA 4
 #define SCSI_EVENT_NONE_PENDING 0x80 /* NEA: no event available */
 enum scsi_media_event {
@@ -81,7 +81,7 @@ enum scsi_media_event {
 	SCSI_MEDIA_REMOVED = 3,
 };
 
-/* Minutes, seconds and frames of a block on a CD (MMC-6, 4.2.3). */
+/* Minutes, seconds and frames of a block on a CD (MMC-6). */
 #define SCSI_CD_FRAMES 75
 #define SCSI_CD_LEAD_IN 150   /* block 0 is at 00:02:00 */
 #define SCSI_CD_LEAD_OUT 0xaa /* its track number */
