@@ -12,6 +12,7 @@ set -u
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 O=${O:-$TESTS/../build}
 BRIDGE=${BRIDGE:-$O/ryll-bridge}
+FUSE=${BRIDGE%/*}/ryll-fuse
 own_tmp=
 if [ -n "${TEST_TMP-}" ]; then
 	tmp=$TEST_TMP
@@ -26,6 +27,16 @@ e2e_failed=0
 e2e_pids=
 e2e_bridges=0
 
+# What is mounted below $tmp, the last one first. Nobody is waited for: who has
+# served it may be gone.
+e2e_unmount() {
+	local dir
+	awk -v at="$tmp/" 'index($2, at) == 1 { print $2 }' /proc/self/mounts |
+		tac | while read -r dir; do
+		umount -l "$dir" 2>/dev/null || fusermount3 -uz "$dir"
+	done
+}
+
 e2e_cleanup() {
 	local pid
 	set +e
@@ -34,6 +45,7 @@ e2e_cleanup() {
 		kill -KILL "$pid" 2>/dev/null
 		wait "$pid" 2>/dev/null
 	done
+	e2e_unmount
 	[ -z "$own_tmp" ] || rm -rf "$own_tmp"
 }
 trap e2e_cleanup EXIT
@@ -99,6 +111,17 @@ bridge_stop() {
 	{ wait "$pid"; } 2>/dev/null
 }
 
+# fuse_start OPTION... IMAGE... DIR: ryll-fuse, mounted; else as bridge_start.
+fuse_start() {
+	BRIDGE=$FUSE bridge_start "$@"
+	mounted
+}
+
+# The bridge, or ryll-fuse, has mounted its images.
+mounted() {
+	eventually 10 logged "mounted on"
+}
+
 # The bridge's log has a line that matches.
 logged() {
 	grep -aqE -- "$1" "$BRIDGE_LOG"
@@ -125,6 +148,24 @@ redir() {
 		echo "-device usb-redir,chardev=r$i,id=u$i"
 		i=$((i + 1))
 	done
+}
+
+is_mounted() {
+	mountpoint -q "$1"
+}
+
+# json FILE KEY: its value, as it is written.
+json() {
+	sed -n "s/^ *\"$2\": \(.*\)/\\1/p" "$1" | sed "s/,\$//"
+}
+
+has_fuse() {
+	[ -w /dev/fuse ] && command -v fusermount3 >/dev/null
+}
+
+# By root, if there are any
+can_loop() {
+	[ "$(id -u)" = 0 ] && losetup -f >/dev/null 2>&1
 }
 
 # Blocks in use by FILE, in KiB.
