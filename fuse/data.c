@@ -260,7 +260,11 @@ void export_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	struct call *call;
 
 	(void)fi;
-	if (export_kind_of(ino) != EXPORT_IMAGE || off < 0 ||
+	if (export_kind_of(ino) != EXPORT_IMAGE) {
+		fuse_reply_err(req, EINVAL); /* it has no such thing */
+		return;
+	}
+	if (off < 0 ||
 	    (uint64_t)off >= image_size(export_disk_of(req, ino)->image)) {
 		fuse_reply_err(req, ENXIO);
 		return;
