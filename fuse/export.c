@@ -310,8 +310,10 @@ int export_start(struct export *export, const char **why)
 	fuse_opt_free_args(&args);
 	if (!export->session ||
 	    fuse_session_mount(export->session, o->folder) < 0) {
-		*why = last_words[0]
-			       ? last_words
+		/* fusermount3 has said something, too, on standard error. */
+		*why = last_words[0] ? last_words
+		       : o->allow_other && geteuid()
+			       ? "cannot be mounted for other users (is user_allow_other in /etc/fuse.conf?)"
 			       : "cannot be mounted (is fuse3 installed, and /dev/fuse there?)";
 		return -EIO;
 	}
