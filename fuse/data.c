@@ -67,20 +67,21 @@ static void request(fuse_req_t req, fuse_ino_t ino,
 #define MAX_EXTENTS 8
 
 /* Room for a struct fuse_bufvec, whose last member is an array of one. */
-struct extents {
+union extents {
 	struct fuse_bufvec vec;
-	struct fuse_buf more[MAX_EXTENTS - 1];
+	char room[sizeof(struct fuse_bufvec) +
+		  (MAX_EXTENTS - 1) * sizeof(struct fuse_buf)];
 };
 
 /* The range as pieces of files. False: it is not, or in too many pieces. */
 static bool find_extents(struct image *image, uint64_t off, uint64_t len,
-			 bool write, struct extents *e)
+			 bool write, union extents *e)
 {
 	struct fuse_buf *buf = e->vec.buf;
 	struct image_extent extent;
 	size_t n = 0;
 
-	*e = (struct extents){ 0 };
+	e->vec = (struct fuse_bufvec){ 0 };
 	for (; len; n++, off += extent.len, len -= extent.len) {
 		if (n == MAX_EXTENTS ||
 		    !image_extent(image, off, write, &extent))
@@ -102,7 +103,7 @@ void export_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 {
 	struct export_disk *disk = export_disk_of(req, ino);
 	uint64_t from = (uint64_t)off, end = image_size(disk->image);
-	struct extents extents;
+	union extents extents;
 	void *data;
 
 	if (export_kind_of(ino) == EXPORT_STATE) {
@@ -153,7 +154,7 @@ void export_write(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in,
 	struct export_disk *disk = export_disk_of(req, ino);
 	uint64_t from = (uint64_t)off, end = image_size(disk->image);
 	size_t size = fuse_buf_size(in);
-	struct extents extents;
+	union extents extents;
 	ssize_t n;
 
 	(void)fi;
