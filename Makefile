@@ -228,7 +228,7 @@ help:
 	@echo 'check        install what is missing, build, run every test (T=PATTERN: some)'
 	@echo 'check-san    the tests that need no guest, under ASan and UBSan'
 	@echo 'check-fresh  both in new Debian roots with nothing installed'
-	@echo 'bench        measure against QEMU, sendfile and others (T=wire|guest|idle)'
+	@echo 'bench        measure against QEMU, sendfile and others (T=wire|guest|cost|fuse)'
 	@echo 'cov          the lines that unit tests and fuzz corpora run'
 	@echo 'fuzz         each fuzz target for T=60 seconds'
 	@echo 'lint format  check, or apply, the style'

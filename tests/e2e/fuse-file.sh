@@ -119,6 +119,12 @@ check "opening for writing is EROFS" \
 check "making a file, too" fails "Read-only file system" touch "$m/new"
 check "others share an image that is read" \
 	refuses "is in use" "$FUSE" --mount-rw "$tmp/disk.raw" "$tmp/loop"
+# The owner of a file may make it longer.
+cat "$m/disk-2.img" >/dev/null
+head -c 1048576 /dev/urandom >>"$tmp/other/disk.img"
+check "one that grows is read to its end" \
+	cmp "$m/disk-2.img" "$tmp/other/disk.img"
+check "and stat says how long it is" [ "$(stat -c %s "$m/disk-2.img")" = 2097152 ]
 bridge_stop
 check "status 0 at SIGTERM" [ $? = 0 ]
 check "nothing is mounted any more" eval '! is_mounted "$m"'

@@ -30,7 +30,7 @@
 #define MAX_THREADS 256
 
 static const char usage_text[] =
-	"usage: guest-io seqread|seqwrite|bufread DEV BLOCKSIZE TOTAL\n"
+	"usage: guest-io seqread|seqwrite|bufread DEV BLOCKSIZE TOTAL [OFFSET]\n"
 	"       guest-io randread DEV BLOCKSIZE COUNT [DEPTH]\n"
 	"       guest-io journal DEV START [GENERATION [COUNT]]\n"
 	"       guest-io journal-check FILE FIRST LAST GENERATION\n"
@@ -201,7 +201,7 @@ static void result(const char *name, uint64_t ops, uint64_t bytes,
 	       ops ? seconds * 1e6 * depth / (double)ops : 0.0);
 }
 
-static int sequential(const char *name, char **arg)
+static int sequential(const char *name, int args, char **arg)
 {
 	bool writing = !strcmp(name, "seqwrite");
 	bool direct = strcmp(name, "bufread") != 0;
@@ -209,14 +209,15 @@ static int sequential(const char *name, char **arg)
 					      (direct ? O_DIRECT : 0));
 	size_t block = number(arg[1]);
 	uint64_t total = number(arg[2]);
+	uint64_t start_at = args > 3 ? number(arg[3]) : 0;
 	uint64_t blocks, ops, i;
 	uint64_t seed = 1;
 	uint64_t *buf;
 	double start;
 
-	if (!block || size_of(fd) < block)
+	if (!block || size_of(fd) < start_at + block)
 		usage();
-	blocks = size_of(fd) / block;
+	blocks = (size_of(fd) - start_at) / block;
 	ops = total / block;
 	buf = buffer(block);
 	/* Not zeros: something on the way may treat those specially. */
@@ -227,7 +228,7 @@ static int sequential(const char *name, char **arg)
 
 	start = now();
 	for (i = 0; i < ops; i++) {
-		uint64_t at = i % blocks * block;
+		uint64_t at = start_at + i % blocks * block;
 
 		if (writing)
 			write_all(fd, buf, block, at);
@@ -587,8 +588,8 @@ int main(int argc, char **argv)
 
 	if ((!strcmp(name, "seqread") || !strcmp(name, "seqwrite") ||
 	     !strcmp(name, "bufread")) &&
-	    args == 3)
-		return sequential(name, arg);
+	    (args == 3 || args == 4))
+		return sequential(name, args, arg);
 	if (!strcmp(name, "randread") && (args == 3 || args == 4))
 		return randread(args, arg);
 	if (!strcmp(name, "journal") && args >= 2 && args <= 4)
