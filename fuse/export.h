@@ -60,8 +60,9 @@ int must_check export_add(struct export *export, const char *name,
 int must_check export_start(struct export *export, const char **why);
 
 /*
- * Unmounts; who has files open there gets errors from now on. options.stopped
- * will run once, later. Calling it again does nothing.
+ * Unmounts; who has files open there gets errors from now on, for all that the
+ * kernel has not kept. options.stopped will run once, later. Calling it again
+ * does nothing.
  */
 void export_stop(struct export *export);
 
