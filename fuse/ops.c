@@ -47,16 +47,6 @@ static bool private(const struct call *call)
 			      call->disk->image->read_only);
 }
 
-/*
- * Before a read of what it may cache the kernel asks for the size if it does
- * not know it any more, and that costs more than the read. In seconds: how
- * late one hears that an image has grown.
- */
-static double attr_timeout(const struct call *call)
-{
-	return private(call) ? 1 : 0;
-}
-
 static struct stat attributes(const struct call *call)
 {
 	struct stat st = {
@@ -96,7 +86,7 @@ static void getattr_run(struct mail *mail)
 	struct call *call = container_of(mail, struct call, mail);
 	struct stat st = attributes(call);
 
-	fuse_reply_attr(call->req, &st, attr_timeout(call));
+	fuse_reply_attr(call->req, &st, 0);
 	call_end(call);
 }
 
@@ -113,7 +103,6 @@ static void lookup_run(struct mail *mail)
 	struct fuse_entry_param entry = {
 		.ino = call->ino,
 		.attr = attributes(call),
-		.attr_timeout = attr_timeout(call),
 	};
 
 	fuse_reply_entry(call->req, &entry);
@@ -392,6 +381,9 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 	want(conn, FUSE_CAP_SPLICE_WRITE, true);
 	want(conn, FUSE_CAP_SPLICE_MOVE, true);
 	want(conn, FUSE_CAP_ATOMIC_O_TRUNC, true);
+	/* Else each read of a file that is cached asks for size and times first,
+	 * one read after the other. Reads behind the known end ask anyway. */
+	want(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
 #ifdef FUSE_CAP_PASSTHROUGH
 	export->passthrough = fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH);
 	conn->max_backing_stack_depth = 1;
