@@ -147,6 +147,27 @@ static void test_case_05_in_full_urbs(void **state)
 	rig_fini(&rig);
 }
 
+/* The socket had to send something else: the guest is told to ask again. */
+static void test_torn_data(void **state)
+{
+	uint8_t data[BLOCK];
+	struct rig rig;
+
+	(void)state;
+	begin(&rig);
+	rig_send_cbw(&rig, RIG_IN, BLOCK, READ_10(0, 1));
+	assert_int_equal(rig_in(&rig, BOT_EP_IN, data, BLOCK), 0);
+	rig.pool.torn++;
+	assert_int_equal(rig_fetch_csw(&rig), BOT_FAILED);
+	assert_int_equal(rig_sense(&rig), SCSI_SENSE_DATA_PHASE);
+	/* Once, and only commands that were under way. */
+	rig_send_cbw(&rig, RIG_IN, BLOCK, READ_10(0, 1));
+	assert_int_equal(rig_in(&rig, BOT_EP_IN, data, BLOCK), 0);
+	assert_int_equal(rig_fetch_csw(&rig), BOT_PASSED);
+	expect_alive(&rig);
+	rig_fini(&rig);
+}
+
 static void test_case_06_hi_di(void **state)
 {
 	uint8_t data[3 * BLOCK];
@@ -1360,6 +1381,7 @@ int main(void)
 		cmocka_unit_test(test_case_04_hi_dn),
 		cmocka_unit_test(test_case_05_hi_more_than_di),
 		cmocka_unit_test(test_case_05_in_full_urbs),
+		cmocka_unit_test(test_torn_data),
 		cmocka_unit_test(test_case_06_hi_di),
 		cmocka_unit_test(test_case_07_hi_less_than_di),
 		cmocka_unit_test(test_case_08_hi_do),

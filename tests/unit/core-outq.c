@@ -8,8 +8,13 @@
 #include <stdint.h>
 /* cmocka wants those four first. */
 #include <cmocka.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "core/outq.h"
 
@@ -133,6 +138,64 @@ static void test_wrap(void **state)
 	assert_int_equal(pool.cached, 0);
 }
 
+/* A mapped file that becomes shorter: the kernel refuses, zeros go instead. */
+static void test_repair(void **state)
+{
+	static uint8_t got[65536 + 8];
+	int fd = memfd_create("shrinks", MFD_CLOEXEC), pair[2];
+	struct iovec iov[8];
+	struct outq q;
+	uint8_t *map;
+	size_t done = 0;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 65536), 0);
+	map = mmap(NULL, 65536, PROT_READ, MAP_SHARED, fd, 0);
+	assert_true(map != MAP_FAILED);
+	assert_int_equal(pwrite(fd, "there", 5, 0), 5);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	outq_init(&q);
+	assert_false(outq_repair(&q));
+	assert_int_equal(outq_push(&q, "head", 4,
+				   bufpool_wrap(&pool, map, 65536), 0, 65536),
+			 0);
+	assert_int_equal(outq_push(&q, NULL, 0, text("tail"), 0, 4), 0);
+	/* The head has left before the file is cut. */
+	assert_int_equal(send(pair[0], "head", 4, 0), 4);
+	outq_consume(&q, 4);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	n = writev(pair[0], iov, (int)outq_iov(&q, iov, 8));
+	assert_int_equal(n, -1);
+	assert_int_equal(errno, EFAULT);
+	assert_true(outq_repair(&q));
+	assert_int_equal(pool.torn, 1);
+	assert_int_equal(outq_bytes(&q), 65540);
+	while (outq_bytes(&q)) {
+		n = writev(pair[0], iov, (int)outq_iov(&q, iov, 8));
+		assert_true(n > 0);
+		outq_consume(&q, (size_t)n);
+		n = recv(pair[1], got + done, sizeof(got) - done, 0);
+		assert_true(n > 0);
+		done += (size_t)n;
+	}
+	while (done < sizeof(got)) {
+		n = recv(pair[1], got + done, sizeof(got) - done, 0);
+		assert_true(n > 0);
+		done += (size_t)n;
+	}
+	assert_memory_equal(got, "head", 4);
+	for (size_t i = 4; i < 4 + 65536; i++)
+		assert_int_equal(got[i], 0);
+	assert_memory_equal(got + 4 + 65536, "tail", 4);
+	/* Nothing is torn any more. */
+	assert_false(outq_repair(&q));
+	munmap(map, 65536);
+	close(pair[0]);
+	close(pair[1]);
+	close(fd);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -141,6 +204,7 @@ int main(void)
 		TEST(test_bufpool),
 		TEST(test_cache_is_bounded),
 		TEST(test_wrap),
+		TEST(test_repair),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

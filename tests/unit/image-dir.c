@@ -800,6 +800,46 @@ static void test_full(void **state)
 	assert_int_equal(n, 1 + 65533 / 2);
 }
 
+/* Large files are sent from memory, as long as they are what they were. */
+static void test_map(void **state)
+{
+	static uint8_t data[3 << 20], tail[4096];
+	struct volume v;
+	struct found f;
+	const void *map;
+	uint64_t at;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7 + (i >> 12));
+	make("folder/large", data, sizeof(data));
+	make("folder/other", data, sizeof(data));
+	make("folder/small", data, 65536);
+	open_folder();
+	v = volume();
+	assert_true(lookup(&v, "large", &f));
+	at = where(&v, f.start);
+	map = image_map(image, at + 4096, 1 << 20);
+	assert_non_null(map);
+	assert_memory_equal(map, data + 4096, 1 << 20);
+	/* Not over the end of a file, nor of one that is read as quickly. */
+	assert_null(image_map(image, at + sizeof(data) - 4096, 8192));
+	assert_null(image_map(image, 0, 4096));
+	assert_true(lookup(&v, "small", &f));
+	assert_null(image_map(image, where(&v, f.start), 65536));
+	/* Cut, it is read up to there, and an error beyond. */
+	assert_int_equal(truncate("folder/large", 1 << 20), 0);
+	assert_null(image_map(image, at + (1 << 20) - 4096, 8192));
+	assert_int_equal(read_file("large", (1 << 20) - 4096, tail, 4096), 0);
+	assert_memory_equal(tail, data + (1 << 20) - 4096, 4096);
+	assert_int_equal(read_file("large", 1 << 20, tail, 4096), -EIO);
+	/* Deleted, it is no more. */
+	assert_true(lookup(&v, "other", &f));
+	assert_non_null(image_map(image, where(&v, f.start), 1 << 20));
+	assert_int_equal(unlink("folder/other"), 0);
+	assert_null(image_map(image, where(&v, f.start), 1 << 20));
+}
+
 static void test_status(void **state)
 {
 	struct result r = { .request = { .type = IMAGE_STATUS } };
@@ -896,9 +936,9 @@ int main(void)
 		TEST(test_changed),    TEST(test_empty),
 		TEST(test_large),      TEST(test_too_large),
 		TEST(test_many),       TEST(test_full),
-		TEST(test_status),     TEST(test_again),
-		TEST(test_refusals),   TEST(test_same_inode),
-		TEST(test_no_openat2),
+		TEST(test_map),	       TEST(test_status),
+		TEST(test_again),      TEST(test_refusals),
+		TEST(test_same_inode), TEST(test_no_openat2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,7 @@ static void choose_data_stage(struct bot *bot)
 	bot->throttled = false;
 	bot->data_ended = false;
 	/* Cases 2, 3, 8, 10: another direction; 7, 13: more than expected. */
+	bot->torn = bot->pool->torn;
 	bot->phase_error = cmd->dir != SCSI_DIR_NONE &&
 			   (cmd->dir != expected || cmd->len > h);
 	switch (expected) {
@@ -249,9 +250,7 @@ static uint32_t residue(const struct bot *bot)
 static void give_status(struct bot *bot)
 {
 	struct urb *urb = take_urb(&bot->in);
-	enum bot_status status = bot->phase_error  ? BOT_PHASE_ERROR
-				 : bot->cmd.status ? BOT_FAILED
-						   : BOT_PASSED;
+	enum bot_status status;
 
 	if (urb->len < BOT_CSW_SIZE) {
 		end_urb(urb, -EOVERFLOW, 0);
@@ -263,6 +262,12 @@ static void give_status(struct bot *bot)
 		return;
 	}
 	urb->off = 0;
+	/* All data has left by now. Perhaps it was another disk's. */
+	if (bot->cbw.in && bot->torn != bot->pool->torn)
+		scsi_data_lost(&bot->cmd);
+	status = bot->phase_error  ? BOT_PHASE_ERROR
+		 : bot->cmd.status ? BOT_FAILED
+				   : BOT_PASSED;
 	bot_encode_csw(urb->buf->data, bot->cbw.tag, residue(bot), status);
 	end_urb(urb, 0, BOT_CSW_SIZE);
 	bot->state = BOT_COMMAND;

@@ -54,6 +54,7 @@ struct bot {
 	uint64_t moved;	 /* bytes of the data stage so far */
 	bool data_ended; /* a short packet has ended the data stage */
 	bool phase_error;
+	unsigned int torn;   /* of pool, when the command began */
 	bool pull_active;    /* scsi_pull() was called, its answer is due */
 	struct urb *pulling; /* the URB that it fills; NULL when cancelled */
 	struct urb *pushing; /* OUT: taken, answered when there is room */

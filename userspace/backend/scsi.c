@@ -376,6 +376,11 @@ void scsi_finish(struct scsi_cmd *cmd)
 	scsi_settle(cmd);
 }
 
+void scsi_data_lost(struct scsi_cmd *cmd)
+{
+	scsi_fail(cmd, SCSI_SENSE_DATA_PHASE);
+}
+
 void scsi_abort(struct scsi_cmd *cmd)
 {
 	if (!cmd->command || cmd->aborted)

@@ -158,6 +158,12 @@ bool scsi_push(struct scsi_cmd *cmd, struct buf *buf, uint32_t off,
 	       uint32_t len);
 
 void scsi_finish(struct scsi_cmd *cmd);
+
+/*
+ * After done and before the next start: the data that was pulled has not
+ * arrived as it was. Makes a good command fail, so that it is tried again.
+ */
+void scsi_data_lost(struct scsi_cmd *cmd);
 void scsi_abort(struct scsi_cmd *cmd);
 
 #endif

@@ -35,6 +35,8 @@ struct bufpool {
 	struct list free[BUFPOOL_CLASSES];
 	size_t cached; /* bytes on the free lists */
 	size_t lent;   /* bytes in use */
+	/* Times that memory of somebody else was not there to be sent. */
+	unsigned int torn;
 };
 
 void bufpool_init(struct bufpool *pool);

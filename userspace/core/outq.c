@@ -91,6 +91,39 @@ unsigned int outq_iov(const struct outq *q, struct iovec *iov, unsigned int n)
 	return used;
 }
 
+static bool repair(struct outq *q, struct outq_msg *msg)
+{
+	struct bufpool *pool = msg->buf->pool;
+	struct buf *zeros = bufpool_get(pool, msg->len);
+
+	if (!zeros)
+		return false;
+	memset(zeros->data, 0, msg->len);
+	q->memory -= msg_memory(msg);
+	buf_put(msg->buf);
+	msg->buf = zeros;
+	msg->off = 0;
+	q->memory += msg_memory(msg);
+	pool->torn++;
+	return true;
+}
+
+bool outq_repair(struct outq *q)
+{
+	bool repaired = false;
+
+	list_for_each (it, &q->msgs) {
+		struct outq_msg *msg = list_entry(it, struct outq_msg, node);
+
+		if (!msg->buf || !msg->buf->foreign)
+			continue;
+		if (!repair(q, msg))
+			return false;
+		repaired = true;
+	}
+	return repaired;
+}
+
 void outq_consume(struct outq *q, size_t n)
 {
 	assert(n <= q->bytes);

@@ -61,6 +61,14 @@ static inline size_t outq_memory(const struct outq *q)
  */
 unsigned int outq_iov(const struct outq *q, struct iovec *iov, unsigned int n);
 
+/*
+ * Sending failed with -EFAULT: memory of somebody else, a file that was mapped
+ * and has become shorter, is not there any more. Puts zeros in the place of
+ * all such memory in the queue, and counts that in pool->torn for those who
+ * have promised its bytes. False: there was none, or no memory.
+ */
+bool must_check outq_repair(struct outq *q);
+
 /* n bytes have left. */
 void outq_consume(struct outq *q, size_t n);
 

@@ -83,15 +83,18 @@ static void sent(struct transport *t, int res)
 	struct redir_link *link = t->context;
 
 	link->sending = false;
+	/* The device knows, and has the guest ask again. */
+	if (res == -EFAULT && outq_repair(&link->out)) {
+		log_limited(&link->session.registry->complaints, LOG_LEVEL_WARN,
+			    "%s: a file became shorter while it was being sent",
+			    t->peer);
+		res = 0;
+	}
 	if (res < 0) {
 		if (res != -ECANCELED && res != -EPIPE && res != -ECONNRESET)
-			log_limited(
-				&link->session.registry->complaints,
-				LOG_LEVEL_WARN, "%s: sending failed: %s",
-				t->peer,
-				res == -EFAULT
-					? "the image became shorter meanwhile"
-					: strerror(-res));
+			log_limited(&link->session.registry->complaints,
+				    LOG_LEVEL_WARN, "%s: sending failed: %s",
+				    t->peer, strerror(-res));
 		end_later(link);
 		return;
 	}

@@ -132,6 +132,16 @@ static void dir_submit(struct image *image, struct image_request *r)
 		image_done_later(r, res);
 }
 
+static const void *dir_map(struct image *image, uint64_t off, uint32_t len)
+{
+	struct dir *dir = dir_of(image);
+	struct dir_part part = dir_volume_find(&dir->volume, off);
+
+	if (part.kind != DIR_PART_FILE || part.len < len)
+		return NULL;
+	return dir_files_map(&dir->files, part.node, part.at, len);
+}
+
 static uint64_t dir_used(struct image *image)
 {
 	const struct dir_volume *v = &dir_of(image)->volume;
@@ -151,6 +161,7 @@ static void dir_destroy(struct image *image)
 static const struct image_ops dir_ops = {
 	.name = "dir",
 	.submit = dir_submit,
+	.map = dir_map,
 	.used = dir_used,
 	.destroy = dir_destroy,
 };

@@ -7,7 +7,8 @@
 
 void dir_files_init(struct dir_files *files, const struct dir_tree *tree)
 {
-	*files = (struct dir_files){ .tree = tree };
+	files->tree = tree;
+	files->n = files->n_mapped = 0;
 	list_init(&files->recent);
 }
 
@@ -23,6 +24,8 @@ void dir_files_fini(struct dir_files *files)
 {
 	list_for_each_safe (node, &files->recent)
 		forget(files, list_entry(node, struct dir_file, node));
+	for (unsigned int i = 0; i < files->n_mapped; i++)
+		mapping_close(&files->mapped[i].mapping);
 }
 
 /* Closes what was not used for longest, down to what may stay. */
@@ -101,4 +104,39 @@ void dir_files_put(struct dir_files *files, struct dir_file *file)
 {
 	file->users--;
 	shrink(files, DIR_FILES_MAX);
+}
+
+/* NULL: there is no room for more of them. */
+static const struct mapping *mapping_of(struct dir_files *files, uint32_t id,
+					int fd)
+{
+	struct dir_mapping *m;
+
+	for (unsigned int i = 0; i < files->n_mapped; i++)
+		if (files->mapped[i].id == id)
+			return &files->mapped[i].mapping;
+	if (files->n_mapped == DIR_FILES_MAPPED)
+		return NULL;
+	m = &files->mapped[files->n_mapped++];
+	m->id = id;
+	mapping_open(&m->mapping, fd, files->tree->nodes[id].size);
+	return &m->mapping;
+}
+
+const void *dir_files_map(struct dir_files *files, uint32_t id, uint64_t at,
+			  uint32_t len)
+{
+	const struct mapping *mapping;
+	const void *bytes = NULL;
+	struct dir_file *file;
+
+	/* That it is there still is to be seen each time. */
+	if (files->tree->nodes[id].size < DIR_FILES_MAP_MIN ||
+	    dir_files_get(files, id, &file) < 0)
+		return NULL;
+	mapping = mapping_of(files, id, file->fd);
+	if (mapping)
+		bytes = mapping_get(mapping, file->fd, at, len);
+	dir_files_put(files, file);
+	return bytes;
 }

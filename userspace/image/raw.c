@@ -8,21 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "image/mapping.h"
 #include "image/transfer.h"
 
 struct raw {
 	struct image image;
 	int fd;
-	uint8_t *map; /* all of it when it was opened, and a page; or NULL */
-	uint64_t map_size; /* without that page */
+	struct mapping mapping; /* of what there was when it was opened */
 };
-
-#define PAGE 4096u
 
 static struct raw *raw_of(struct image *image)
 {
@@ -89,46 +86,11 @@ static void raw_submit(struct image *image, struct image_request *r)
 	}
 }
 
-/* The file's pages, and one that it cannot have. */
-static size_t mapped(uint64_t size)
-{
-	return (size_t)((size + PAGE - 1) / PAGE * PAGE + PAGE);
-}
-
-/*
- * Address space only. An image that cannot be mapped is read. Of files that
- * are neither ours nor may be written by us mincore() says that every page is
- * resident: even the one that is not there.
- */
-static uint8_t *map_file(int fd, uint64_t size)
-{
-	size_t len = mapped(size);
-	unsigned char resident = 1;
-	uint8_t *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
-
-	if (map == MAP_FAILED)
-		return NULL;
-	if (!mincore(map + len - PAGE, PAGE, &resident) && !(resident & 1))
-		return map;
-	munmap(map, len);
-	return NULL;
-}
-
 static const void *raw_map(struct image *image, uint64_t off, uint32_t len)
 {
 	struct raw *raw = raw_of(image);
-	unsigned char resident[IMAGE_MAP_MAX / PAGE + 1];
-	uint64_t first = off / PAGE * PAGE;
-	uint64_t pages = (off + len - first + PAGE - 1) / PAGE;
 
-	if (off + len > raw->map_size || len > IMAGE_MAP_MAX ||
-	    mincore(raw->map + first, (size_t)(off + len - first), resident) <
-		    0)
-		return NULL;
-	for (uint64_t i = 0; i < pages; i++)
-		if (!(resident[i] & 1))
-			return NULL;
-	return raw->map + off;
+	return mapping_get(&raw->mapping, raw->fd, off, len);
 }
 
 static bool raw_extent(struct image *image, uint64_t off, bool write,
@@ -175,8 +137,7 @@ static void raw_destroy(struct image *image)
 {
 	struct raw *raw = raw_of(image);
 
-	if (raw->map)
-		munmap(raw->map, mapped(raw->map_size));
+	mapping_close(&raw->mapping);
 	close(raw->fd);
 	free(raw);
 }
@@ -282,8 +243,7 @@ int raw_open(struct loop *loop, const char *path, bool read_only,
 	image_init(&raw->image, &raw_ops, loop, real ? real : path, size);
 	raw->image.read_only = read_only;
 	raw->fd = fd;
-	raw->map = map_file(fd, size);
-	raw->map_size = raw->map ? size : 0;
+	mapping_open(&raw->mapping, fd, size);
 	fd = -1;
 	*image = &raw->image;
 	return 0;

@@ -112,6 +112,7 @@ typedef uint32_t scsi_sense;
 #define SCSI_SENSE_CAPACITY_CHANGED 0x062a09
 #define SCSI_SENSE_WRITE_PROTECTED 0x072700
 #define SCSI_SENSE_NO_SPACE 0x072707
+#define SCSI_SENSE_DATA_PHASE 0x0b4b00 /* aborted: to be tried again */
 #define SCSI_SENSE_MISCOMPARE 0x0e1d00
 
 /* Fixed-format sense data (SPC-4, 4.5.3). */
