@@ -329,10 +329,23 @@ static void open_run(struct mail *mail)
 	call_end(call);
 }
 
+/* The kernel asks for permissions, but root need not have them. */
+static bool may_open(fuse_req_t req, fuse_ino_t ino, int flags)
+{
+	return (flags & O_ACCMODE) == O_RDONLY ||
+	       (export_kind_of(ino) == EXPORT_IMAGE &&
+		export_writable(export_of(req), export_disk_of(req, ino)));
+}
+
 static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct call *call = call_new(req, ino, open_run);
+	struct call *call;
 
+	if (!may_open(req, ino, fi->flags)) {
+		fuse_reply_err(req, EACCES);
+		return;
+	}
+	call = call_new(req, ino, open_run);
 	if (!call)
 		return;
 	call->fi = *fi;

@@ -139,6 +139,11 @@ need "ryll-fuse --mount-rw mounts" fuse_start --mount-rw "$tmp/w,name=disk" \
 	"$tmp/ro,ro" "$m"
 check "a writable image is 0644" [ "$(stat -c %a "$f" "$m/ro.img" | tr '\n' ' ')" \
 	= "644 444 " ]
+check "nobody writes a read-only image, not even root" fails "ermission denied" \
+	dd if=/dev/zero of="$m/ro.img" bs=4096 count=1 conv=notrunc
+check "nor disk.json" fails "ermission denied" \
+	dd if=/dev/urandom of="$m/disk.json" bs=4096 count=1 conv=notrunc
+check "which would be the image" cmp -n 4096 "$tmp/w" /dev/zero
 check "no other files can be made" fails "" touch "$m/new"
 check "nor folders" fails "" mkdir "$m/new"
 check "nor can these be removed" fails "" rm -f "$f"
