@@ -7,6 +7,7 @@
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fuse/session.h"
@@ -98,6 +99,23 @@ static bool find_extents(struct image *image, uint64_t off, uint64_t len,
 	return true;
 }
 
+/* A file that has become shorter than its image: to a reader that would be an
+ * end, and to the kernel's cache zeros. The image knows that it is an error. */
+static bool is_there(const union extents *e)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < e->vec.count; i++) {
+		const struct fuse_buf *buf = &e->vec.buf[i];
+
+		if (fstat(buf->fd, &st) < 0 ||
+		    (S_ISREG(st.st_mode) &&
+		     st.st_size < buf->pos + (off_t)buf->size))
+			return false;
+	}
+	return true;
+}
+
 void export_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		 struct fuse_file_info *fi)
 {
@@ -119,7 +137,8 @@ void export_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		return;
 	}
 	size = MIN(size, end - from);
-	if (find_extents(disk->image, from, size, false, &extents)) {
+	if (find_extents(disk->image, from, size, false, &extents) &&
+	    is_there(&extents)) {
 		__atomic_add_fetch(&disk->bytes_read, size, __ATOMIC_RELAXED);
 		fuse_reply_data(req, &extents.vec, FUSE_BUF_SPLICE_MOVE);
 		return;
