@@ -173,6 +173,8 @@ static int serve(struct program *p)
 	p->options.stopped = stopped;
 	p->options.arg = p;
 	p->signals.fd = -1;
+	/* Who read the log may be gone. */
+	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

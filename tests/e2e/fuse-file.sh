@@ -129,6 +129,20 @@ bridge_stop
 check "status 0 at SIGTERM" [ $? = 0 ]
 check "nothing is mounted any more" eval '! is_mounted "$m"'
 
+# ---- a log that nobody reads, a file that becomes shorter ------------------------
+
+head -c 1048576 /dev/urandom >"$tmp/short"
+("$FUSE" "$tmp/short" "$m" 2>&1 >/dev/null; echo $? >"$tmp/status") | head -1 >"$tmp/out"  &
+eventually 10 is_mounted "$m"
+eventually 10 grep -q 'mounted on' "$tmp/out"
+truncate -s 524288 "$tmp/short"
+check "what is not there any more cannot be read" \
+	fails "Input/output error" cat "$m/short.img"
+check "what is there can" cmp -n 393216 "$tmp/short" "$m/short.img"
+umount "$m"
+check "a log that nobody reads ends nothing early" eventually 10 \
+	eval '[ "$(cat "$tmp/status")" = 0 ]'
+
 # ---- writable ------------------------------------------------------------------
 
 f=$m/disk.img
