@@ -99,6 +99,7 @@ struct call {
 	void *data; /* owned */
 	struct fuse_file_info fi;
 	int whence;
+	unsigned int steps; /* of a seek */
 };
 
 /*
