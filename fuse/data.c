@@ -116,6 +116,24 @@ static bool is_there(const union extents *e)
 	return true;
 }
 
+/* A copy: the reader may have the reply, and another thread the release, while
+ * this one still is on its way out of the reply. */
+static void read_state(fuse_req_t req, const char *text, uint64_t from,
+		       size_t size)
+{
+	size_t len = strlen(text);
+	char *copy;
+
+	from = MIN(from, len);
+	copy = strndup(text + from, size);
+	if (!copy) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	fuse_reply_buf(req, copy, MIN(size, len - from));
+	free(copy);
+}
+
 void export_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		 struct fuse_file_info *fi)
 {
@@ -125,11 +143,7 @@ void export_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	void *data;
 
 	if (export_kind_of(ino) == EXPORT_STATE) {
-		const char *text = (const char *)(uintptr_t)fi->fh;
-
-		from = MIN(from, strlen(text));
-		fuse_reply_buf(req, text + from,
-			       MIN(size, strlen(text) - from));
+		read_state(req, (const char *)(uintptr_t)fi->fh, from, size);
 		return;
 	}
 	if (from >= end) {
