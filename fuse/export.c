@@ -324,13 +324,13 @@ int export_start(struct export *export, const char **why)
 	return ret;
 }
 
-void export_destroy(struct export *export)
+bool export_destroy(struct export *export)
 {
 	if (!export)
-		return;
+		return true;
 	unmount(export);
 	if (export->n_threads)
-		return;
+		return false;
 	if (export->session)
 		fuse_session_destroy(export->session);
 	mailbox_fini(&export->mailbox);
@@ -339,4 +339,5 @@ void export_destroy(struct export *export)
 	free(export->disks);
 	free(export->threads);
 	free(export);
+	return true;
 }

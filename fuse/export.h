@@ -66,8 +66,10 @@ int must_check export_start(struct export *export, const char **why);
  */
 void export_stop(struct export *export);
 
-/* NULL-safe. One that has not stopped is unmounted, and then left to the end of
- * the process. */
-void export_destroy(struct export *export);
+/*
+ * NULL-safe. One that has not stopped is unmounted, and then left to the end of
+ * the process: false, and it still borrows its images.
+ */
+bool export_destroy(struct export *export);
 
 #endif

@@ -197,7 +197,8 @@ static int serve(struct program *p)
 
 static void release(struct program *p)
 {
-	export_destroy(p->export);
+	if (!export_destroy(p->export))
+		return; /* failed half-way: the end of the process does it */
 	for (unsigned int i = 0; i < p->n_entries; i++) {
 		image_destroy(p->entries[i].image);
 		image_spec_fini(&p->entries[i].spec);

@@ -378,8 +378,8 @@ static void release(struct bridge *b)
 	signals_fini(&b->signals);
 	if (b->temp[0])
 		rmdir(b->temp);
-	export_destroy(b->export);
-	if (b->ports.n_links || worker_busy(&b->worker))
+	if (!export_destroy(b->export) || b->ports.n_links ||
+	    worker_busy(&b->worker))
 		return;
 	worker_fini(&b->worker);
 	redir_ports_fini(&b->ports);

@@ -19,8 +19,8 @@ static void event_read(struct op *op, int res)
 	struct mailbox *box = container_of(op, struct mailbox, op);
 	struct mail *mail;
 
-	if (res < 0)
-		return;
+	if (res == -ECANCELED)
+		return; /* the loop ends */
 	while ((mail = next(box)))
 		mail->run(mail);
 	op_read(box->loop, &box->op, box->event, &box->count,

@@ -20,9 +20,12 @@ void mapping_open(struct mapping *m, int fd, uint64_t size)
 {
 	size_t len = mapped(size);
 	unsigned char resident = 1;
-	uint8_t *base = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	uint8_t *base;
 
 	*m = (struct mapping){ 0 };
+	if (!size)
+		return;
+	base = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
 		return;
 	if (mincore(base + len - PAGE, PAGE, &resident) < 0 || (resident & 1)) {

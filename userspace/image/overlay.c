@@ -32,6 +32,9 @@ struct overlay {
 	uint8_t *copy;
 	uint64_t *copied; /* their numbers */
 	uint64_t n_copied;
+	/* A flush failed, and the kernel tells that once only: no later one may
+	 * say of the data of before that it lasts. */
+	bool lost;
 };
 
 /* One request to base or store, for the whole or a part of an outer one. */
@@ -193,6 +196,7 @@ static void stable_begin(struct overlay *o);
 static void stable_failed(struct overlay *o, int res)
 {
 	o->stable.res = res;
+	o->lost |= res == -EIO;
 	for (uint64_t i = 0; i < o->n_copied; i++)
 		o->file.dirty[o->copied[i]] |= OVERLAY_STABLE;
 }
@@ -284,12 +288,13 @@ static void stable_begin(struct overlay *o)
 {
 	if (!round_begin(&o->stable))
 		return;
-	if (stable_copy(o)) {
+	if (!o->lost && stable_copy(o)) {
 		stable_flush(o, stable_done);
 		return;
 	}
 	/* Ends by a request of its own, and not within submit. */
-	o->stable.res = -ENOMEM;
+	o->n_copied = 0;
+	o->stable.res = o->lost ? -EIO : -ENOMEM;
 	stable_flush(o, stable_last);
 }
 

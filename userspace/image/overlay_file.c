@@ -253,26 +253,36 @@ static int create(const char *path, struct overlay_file *file)
 	char *copy cleanup_free = strdup(path);
 	char *slash = copy ? strrchr(copy, '/') : NULL;
 	const char *dir = slash == copy ? "/" : slash ? copy : ".";
-	int fd cleanup_close = -1, ret;
+	int fd cleanup_close = -1, folder cleanup_close = -1, ret;
+	bool named = false;
 	char proc[40];
 
 	if (!copy)
 		return -ENOMEM;
 	if (slash)
 		*slash = '\0';
-	fd = open(*dir ? dir : "/", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0 && errno == EOPNOTSUPP)
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	/* A file system that has only files with names: with less comfort. */
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
 		fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+		named = fd >= 0;
+	}
 	if (fd < 0)
 		return -errno;
 	ret = fill_new(fd, file);
-	if (ret < 0)
+	if (ret < 0) {
+		if (named)
+			unlink(path);
 		return ret;
+	}
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, proc, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 &&
+	if (!named &&
+	    linkat(AT_FDCWD, proc, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 &&
 	    errno != EEXIST)
 		return -errno;
-	return 0;
+	/* Its name is to last, too. */
+	folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return folder >= 0 && fsync(folder) < 0 && errno != EINVAL ? -errno : 0;
 }
 
 /* In TMPDIR, or where there is room for large files that last a while. */
@@ -382,6 +392,10 @@ int overlay_file_open(struct loop *loop, const char *path, struct image *base,
 	if (ret < 0) {
 		*why = "lies over an image that cannot be read";
 		return ret;
+	}
+	if (!base->size) {
+		*why = "lies over an empty image";
+		return -EINVAL;
 	}
 	if (snprintf(wanted.base, sizeof(wanted.base), "%s", name) >=
 	    (int)sizeof(wanted.base)) {
