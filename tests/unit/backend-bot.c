@@ -168,6 +168,38 @@ static void test_torn_data(void **state)
 	rig_fini(&rig);
 }
 
+/* Whoever asks for the CSW at once gets it when the data has left. */
+static void test_torn_data_behind_csw(void **state)
+{
+	const uint32_t n = 65536;
+	struct rig_urb data, csw;
+	struct rig rig;
+	uint8_t block[BLOCK] = { 1 };
+
+	(void)state;
+	rig_disk_raw(&rig, n, false, &options);
+	for (uint32_t i = 0; i < n / BLOCK; i++)
+		assert_int_equal(pwrite(rig.fd, block, BLOCK, i * BLOCK),
+				 BLOCK);
+	rig_send_cbw(&rig, RIG_IN, n, READ_10(0, n / BLOCK));
+	rig_urb_in(&data, BOT_EP_IN, n);
+	rig_urb_in(&csw, BOT_EP_IN, BOT_CSW_SIZE);
+	rig_submit(&rig, &data);
+	rig_submit(&rig, &csw);
+	assert_int_equal(rig_finish(&rig, &data), 0);
+	assert_true(data.urb.buf->foreign);
+	rig_turns(&rig);
+	assert_int_equal(csw.completions, 0);
+	rig.pool.torn++;
+	rig_urb_fini(&data);
+	assert_int_equal(rig_finish(&rig, &csw), 0);
+	assert_int_equal(rig_csw(&rig, csw.urb.buf->data + csw.urb.off),
+			 BOT_FAILED);
+	rig_urb_fini(&csw);
+	assert_int_equal(rig_sense(&rig), SCSI_SENSE_DATA_PHASE);
+	rig_fini(&rig);
+}
+
 static void test_case_06_hi_di(void **state)
 {
 	uint8_t data[3 * BLOCK];
@@ -1382,6 +1414,7 @@ int main(void)
 		cmocka_unit_test(test_case_05_hi_more_than_di),
 		cmocka_unit_test(test_case_05_in_full_urbs),
 		cmocka_unit_test(test_torn_data),
+		cmocka_unit_test(test_torn_data_behind_csw),
 		cmocka_unit_test(test_case_06_hi_di),
 		cmocka_unit_test(test_case_07_hi_less_than_di),
 		cmocka_unit_test(test_case_08_hi_do),

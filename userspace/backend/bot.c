@@ -8,6 +8,8 @@
 
 /* Less than this of data that is still arriving is not worth a write. */
 #define PIECE_MIN 131072u
+/* How often to look whether data has left, for a host that wants the CSW first. */
+#define LEFT_MS 1
 
 static void pump(struct bot *bot);
 
@@ -151,6 +153,12 @@ static void give_data(struct bot *bot)
 	scsi_pull(&bot->cmd, len);
 }
 
+static void hold_foreign(struct bot *bot, struct buf *buf)
+{
+	buf_put(bot->foreign);
+	bot->foreign = buf;
+}
+
 static void pulled(struct scsi_cmd *cmd, int status, struct buf *buf,
 		   uint32_t off, uint32_t len)
 {
@@ -165,6 +173,8 @@ static void pulled(struct scsi_cmd *cmd, int status, struct buf *buf,
 	} else if (status < 0) {
 		end_data_in(bot, urb, 0);
 	} else {
+		if (buf->foreign)
+			hold_foreign(bot, buf_ref(buf));
 		urb->buf = buf;
 		urb->off = off;
 		end_data_in(bot, urb, len);
@@ -247,6 +257,27 @@ static uint32_t residue(const struct bot *bot)
 	return bot->cbw.length - (uint32_t)MIN(used, bot->cbw.length);
 }
 
+/*
+ * Whether memory of somebody else was there to be sent shows when it is sent.
+ * Hosts that ask for the CSW before they have all data wait for that. It leaves
+ * in order: the last of it is enough.
+ */
+static bool all_left(struct bot *bot)
+{
+	if (bot->foreign && bot->foreign->refs > 1) {
+		if (!timer_running(&bot->left))
+			timer_start(bot->cmd.disk->loop, &bot->left, LEFT_MS);
+		return false;
+	}
+	hold_foreign(bot, NULL);
+	return true;
+}
+
+static void look_again(struct timer *timer)
+{
+	pump(container_of(timer, struct bot, left));
+}
+
 static void give_status(struct bot *bot)
 {
 	struct urb *urb = take_urb(&bot->in);
@@ -262,7 +293,8 @@ static void give_status(struct bot *bot)
 		return;
 	}
 	urb->off = 0;
-	/* All data has left by now. Perhaps it was another disk's. */
+	/* All data has left by now: see all_left(). Perhaps it was another
+	 * disk's that was torn. */
 	if (bot->cbw.in && bot->torn != bot->pool->torn)
 		scsi_data_lost(&bot->cmd);
 	status = bot->phase_error  ? BOT_PHASE_ERROR
@@ -314,6 +346,7 @@ static bool advance(struct bot *bot)
 		data_over(bot);
 		return true;
 	case BOT_STATUS:
+		in = in && all_left(bot);
 		if (in)
 			give_status(bot);
 		return in;
@@ -359,6 +392,7 @@ void bot_init(struct bot *bot, struct bufpool *pool, struct scsi_disk *luns,
 	list_init(&bot->in);
 	list_init(&bot->out);
 	bot->cmd.ops = &cmd_ops;
+	timer_init(&bot->left, look_again);
 }
 
 void bot_submit(struct bot *bot, struct urb *urb)
@@ -406,6 +440,8 @@ void bot_set_halt(struct bot *bot, uint8_t ep, bool halt)
 
 void bot_reset(struct bot *bot)
 {
+	timer_stop(&bot->left);
+	hold_foreign(bot, NULL);
 	switch (bot->state) {
 	case BOT_DATA_IN:
 	case BOT_DATA_OUT:
