@@ -67,7 +67,7 @@ static void choose_data_stage(struct bot *bot)
 	bot->moved = 0;
 	bot->taken = 0;
 	bot->throttled = false;
-	bot->data_ended = false;
+	bot->data_ended = bot->lent = false;
 	/* Cases 2, 3, 8, 10: another direction; 7, 13: more than expected. */
 	bot->torn = bot->pool->torn;
 	bot->phase_error = cmd->dir != SCSI_DIR_NONE &&
@@ -173,8 +173,10 @@ static void pulled(struct scsi_cmd *cmd, int status, struct buf *buf,
 	} else if (status < 0) {
 		end_data_in(bot, urb, 0);
 	} else {
-		if (buf->foreign)
+		if (buf->foreign) {
+			bot->lent = true;
 			hold_foreign(bot, buf_ref(buf));
+		}
 		urb->buf = buf;
 		urb->off = off;
 		end_data_in(bot, urb, len);
@@ -295,7 +297,7 @@ static void give_status(struct bot *bot)
 	urb->off = 0;
 	/* All data has left by now: see all_left(). Perhaps it was another
 	 * disk's that was torn. */
-	if (bot->cbw.in && bot->torn != bot->pool->torn)
+	if (bot->lent && bot->torn != bot->pool->torn)
 		scsi_data_lost(&bot->cmd);
 	status = bot->phase_error  ? BOT_PHASE_ERROR
 		 : bot->cmd.status ? BOT_FAILED

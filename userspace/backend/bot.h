@@ -55,6 +55,7 @@ struct bot {
 	bool data_ended; /* a short packet has ended the data stage */
 	bool phase_error;
 	unsigned int torn;   /* of pool, when the command began */
+	bool lent;	     /* the command gave memory of somebody else */
 	struct buf *foreign; /* the last such data that was given; a reference */
 	struct timer left;   /* looks whether it has left */
 	bool pull_active;    /* scsi_pull() was called, its answer is due */
