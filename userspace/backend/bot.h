@@ -54,11 +54,12 @@ struct bot {
 	uint64_t moved;	 /* bytes of the data stage so far */
 	bool data_ended; /* a short packet has ended the data stage */
 	bool phase_error;
-	unsigned int torn;   /* of pool, when the command began */
-	bool lent;	     /* the command gave memory of somebody else */
-	struct buf *foreign; /* the last such data that was given; a reference */
-	struct timer left;   /* looks whether it has left */
-	bool pull_active;    /* scsi_pull() was called, its answer is due */
+	unsigned int torn; /* of pool, when the command began */
+	bool lent;	   /* the command gave memory of somebody else */
+	struct buf
+		*foreign;  /* the last such data that was given; a reference */
+	struct timer left; /* looks whether it has left */
+	bool pull_active;  /* scsi_pull() was called, its answer is due */
 	struct urb *pulling; /* the URB that it fills; NULL when cancelled */
 	struct urb *pushing; /* OUT: taken, answered when there is room */
 	bool throttled;	     /* the image takes no more now */
