@@ -34,11 +34,12 @@ server_end() {
 	{ wait "$2"; } 2>/dev/null
 }
 
-# authority FOLDER: a CA, and a server "localhost" that it knows.
+# authority FOLDER: a CA, and a server 127.0.0.1 that it knows (no name: a
+# machine without /etc/hosts cannot look up even its own).
 authority() (
 	mkdir "$1" && cd "$1" || exit 1
 	printf 'cn = ca\nca\ncert_signing_key\nexpiration_days = 9\n' >ca
-	printf '%s\n' 'cn = localhost' 'dns_name = localhost' tls_www_server \
+	printf '%s\n' 'cn = 127.0.0.1' 'ip_address = 127.0.0.1' tls_www_server \
 		signing_key 'expiration_days = 9' >server
 	{
 		for name in ca server; do
@@ -99,14 +100,14 @@ kit ro -r memory 1M
 refused "nobody listens" "No such file" "$(unix nowhere)"
 refused "no such export" "no export named 'other'" "$(unix q other)"
 refused "read-only at the server" "use --usb-disk-ro" "$(unix ro)"
-refused "plain, where TLS is demanded" "demands TLS" "nbd://localhost:$port/"
+refused "plain, where TLS is demanded" "demands TLS" "nbd://127.0.0.1:$port/"
 refused "TLS, where there is none" "has no TLS" \
 	"nbds+unix:///?socket=$tmp/error.nbd&tls-certificates=$tmp/ca"
 refused "another CA" "not trusted" \
-	"nbds://localhost:$port/?tls-certificates=$tmp/other-ca"
+	"nbds://127.0.0.1:$port/?tls-certificates=$tmp/other-ca"
 refused "another name" "not trusted" \
-	"nbds://127.0.0.1:$port/?tls-certificates=$tmp/ca"
-refused "TLS without a CA" "tls-certificates" "nbds://localhost:$port/"
+	"nbds://127.1:$port/?tls-certificates=$tmp/ca"
+refused "TLS without a CA" "tls-certificates" "nbds://127.0.0.1:$port/"
 server_end TERM "$SERVER_PID"
 
 # ---- the guest -----------------------------------------------------------------
@@ -174,7 +175,7 @@ says() {
 serve "$tmp/s" --usb-disk "$(unix q disk),serial=QCOW" \
 	--usb-disk "$(unix kill),serial=KILL" \
 	--usb-disk "$(unix error),serial=ERROR" \
-	--usb-disk "nbds://localhost:$port/?tls-certificates=$tmp/ca,serial=TLS"
+	--usb-disk "nbds://127.0.0.1:$port/?tls-certificates=$tmp/ca,serial=TLS"
 # shellcheck disable=SC2046
 guest_start "$tmp/initrd" "$tmp/guest.log" \
 	$(redir "$tmp/s" "$tmp/s" "$tmp/s" "$tmp/s")
