@@ -14,16 +14,8 @@ ro_sum=$(sha256sum <"$tmp/ro" | cut -c 1-64)
 
 guest_initrd "$tmp/initrd" mkfs.ext4 fstrim "$(guest_io)" <<'SCRIPT'
 . /lib.sh
-# by SERIAL: its device
-by() {
-	for d in /sys/block/sd*; do
-		[ "$(guest-io sgcmd /dev/${d##*/} 120180001400 in 20 |
-			sed 's/.*data=//' | cut -c 9-)" = "$(printf %s "$1" |
-			hexdump -v -e '1/1 "%02x"')" ] && echo "/dev/${d##*/}"
-	done
-}
 wait_disk 4
-trim=$(by TRIM) huge=$(by HUGE) ro=$(by READONLY) big=$(by SECTOR4K)
+trim=$(disk_by TRIM) huge=$(disk_by HUGE) ro=$(disk_by READONLY) big=$(disk_by SECTOR4K)
 say "disks $trim $huge $ro $big"
 
 name=${trim##*/}
@@ -69,7 +61,7 @@ say "last eject"
 wait_no_disk
 say "gone"
 wait_disk 4
-big=$(by SECTOR4K)
+big=$(disk_by SECTOR4K)
 guest-io pattern-check $big 0 1048576 3 && say "4k again"
 dmesg | grep -E "I/O error.*(${trim##*/}|${huge##*/})" && exit 1
 exit 0

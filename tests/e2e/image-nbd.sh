@@ -114,16 +114,8 @@ server_end TERM "$SERVER_PID"
 
 guest_initrd "$tmp/initrd" mkfs.ext4 fstrim "$(guest_io)" <<'SCRIPT'
 . /lib.sh
-# by SERIAL: its device
-by() {
-	for d in /sys/block/sd*; do
-		[ "$(guest-io sgcmd /dev/${d##*/} 120180001400 in 20 |
-			sed 's/.*data=//' | cut -c 9-)" = "$(printf %s "$1" |
-			hexdump -v -e '1/1 "%02x"')" ] && echo "/dev/${d##*/}"
-	done
-}
 wait_disk 4
-q=$(by QCOW) k=$(by KILL) e=$(by ERROR) t=$(by TLS)
+q=$(disk_by QCOW) k=$(disk_by KILL) e=$(disk_by ERROR) t=$(disk_by TLS)
 say "disks $q $k $e $t"
 
 say "writing"

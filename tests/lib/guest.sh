@@ -165,6 +165,15 @@ wait_no_disk() {
 	try "no disk" has_no_disk
 }
 
+# disk_by SERIAL: its device; needs guest-io
+disk_by() {
+	for d in /sys/block/sd*; do
+		[ "$(guest-io sgcmd /dev/${d##*/} 120180001400 in 20 |
+			sed 's/.*data=//' | cut -c 9-)" = "$(printf %s "$1" |
+			hexdump -v -e '1/1 "%02x"')" ] && echo "/dev/${d##*/}"
+	done
+}
+
 wait_file() {
 	try "$1" [ -e "$1" ]
 }
