@@ -3,10 +3,9 @@
  * NAME.json: how a disk is, at the moment at which the file is opened.
  */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <stdio.h>
 
 #include "fuse/session.h"
 

@@ -227,6 +227,36 @@ static void test_discard(void **state)
 	assert_memory_equal(mem->data, model, SIZE);
 }
 
+/* Of a long range only the pieces of blocks at its ends are written. */
+static void test_ragged(void **state)
+{
+	const uint64_t off = 3 * ALIGN - 100, end = 40 * ALIGN + 200;
+
+	(void)state;
+	assert_int_equal(image_wait(image, IMAGE_DISCARD, off, NULL, end - off),
+			 0);
+	memset(model + off, 0, end - off);
+	assert_memory_equal(mem->data, model, SIZE);
+	assert_int_equal(mem->count[IMAGE_DISCARD], 1);
+	assert_int_equal(mem->count[IMAGE_ZERO], 0);
+	assert_int_equal(mem->count[IMAGE_WRITE], 2);
+	/* To the very end is whole. */
+	assert_int_equal(
+		image_wait(image, IMAGE_ZERO, SIZE - ALIGN, NULL, ALIGN), 0);
+	memset(model + SIZE - ALIGN, 0, ALIGN);
+	assert_memory_equal(mem->data, model, SIZE);
+	assert_int_equal(mem->count[IMAGE_ZERO], 1);
+	assert_int_equal(mem->count[IMAGE_WRITE], 3);
+	/* Within one block there is nothing else. */
+	assert_int_equal(image_wait(image, IMAGE_DISCARD, 50 * ALIGN + 1, NULL,
+				    ALIGN - 2),
+			 0);
+	memset(model + 50 * ALIGN + 1, 0, ALIGN - 2);
+	assert_memory_equal(mem->data, model, SIZE);
+	assert_int_equal(mem->count[IMAGE_DISCARD], 1);
+	assert_int_equal(mem->count[IMAGE_WRITE], 4);
+}
+
 static void test_status(void **state)
 {
 	struct one one = { .request = { .type = IMAGE_STATUS,
@@ -251,7 +281,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_model),  TEST(test_order),   TEST(test_whole_blocks),
-		TEST(test_errors), TEST(test_discard), TEST(test_status),
+		TEST(test_errors), TEST(test_discard), TEST(test_ragged),
+		TEST(test_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/hash.h"
+
 /* Without openat2(2): a component at a time, and through no link. */
 static int open_by_steps(int root, const char *path, int flags)
 {
@@ -79,11 +81,6 @@ uint64_t dir_file_id(const struct statx *st)
 		st->stx_mask & STATX_BTIME ? (uint64_t)st->stx_btime.tv_sec : 0,
 		st->stx_mask & STATX_BTIME ? st->stx_btime.tv_nsec : 0,
 	};
-	uint64_t h = 0xcbf29ce484222325;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(parts); i++) {
-		h = (h ^ parts[i]) * 0xff51afd7ed558ccd;
-		h ^= h >> 32;
-	}
-	return h;
+	return hash_bytes(HASH_INIT, parts, sizeof(parts));
 }

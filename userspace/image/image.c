@@ -122,7 +122,7 @@ void image_begin(struct image_request *r)
 	else if (r->type == IMAGE_READ || r->type == IMAGE_WRITE)
 		partial_begin(r);
 	else
-		image_done_later(r, -EOPNOTSUPP); /* then by writing zeros */
+		image_done_later(r, -EOPNOTSUPP); /* then by zero.c */
 }
 
 static void unpark(struct image *image)

@@ -2,7 +2,7 @@
 /*
  * Reads and writes that begin or end within a block, for images that only
  * move whole blocks: by way of a buffer of whole blocks. Clearing a piece of
- * a block is left to zero.c, which makes writes of it.
+ * a block is left to zero.c, which makes a write of it.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What to do when an image says -EOPNOTSUPP: a range that cannot be discarded
- * is cleared, one that cannot be cleared is written.
+ * is cleared, one that cannot be cleared is written. Of a range that begins or
+ * ends within a block only those pieces are written.
  */
 #include <stdlib.h>
 
@@ -57,17 +58,39 @@ static void start(struct clearing *c, enum image_request_type type,
 }
 
 /* Whole pieces share one array of segments; the others are one segment. */
+static void write_zeros(struct clearing *c, uint64_t len)
+{
+	if (len >= PIECE) {
+		start(c, IMAGE_WRITE, PIECE, zeros_iov, ARRAY_SIZE(zeros_iov));
+		return;
+	}
+	c->last.iov_base = zeros;
+	c->last.iov_len = MIN(len, ZEROS_SIZE);
+	start(c, IMAGE_WRITE, c->last.iov_len, &c->last, 1);
+}
+
+/* What is left begins or ends within a block: a piece of one, or whole ones. */
+static void step_ragged(struct clearing *c)
+{
+	const struct image *image = c->outer->image;
+	uint64_t mask = image->align - 1, head = -c->off & mask;
+	uint64_t whole = c->off + c->left == image->size ? c->left
+							 : c->left & ~mask;
+
+	if (head || !whole)
+		write_zeros(c, head ? MIN(c->left, head) : c->left);
+	else
+		start(c, c->outer->type, whole, NULL, 0);
+}
+
 static void step(struct clearing *c)
 {
-	if (c->outer->type == IMAGE_DISCARD) {
+	if (c->outer->partial)
+		step_ragged(c);
+	else if (c->outer->type == IMAGE_DISCARD)
 		start(c, IMAGE_ZERO, c->left, NULL, 0);
-	} else if (c->left >= PIECE) {
-		start(c, IMAGE_WRITE, PIECE, zeros_iov, ARRAY_SIZE(zeros_iov));
-	} else {
-		c->last.iov_base = zeros;
-		c->last.iov_len = MIN(c->left, ZEROS_SIZE);
-		start(c, IMAGE_WRITE, c->last.iov_len, &c->last, 1);
-	}
+	else
+		write_zeros(c, c->left);
 }
 
 /* In effect constant; the same whoever fills it in, and how often. */
@@ -88,7 +111,8 @@ bool fallback_begin(struct image_request *r)
 	}
 	if (r->type != IMAGE_DISCARD && r->type != IMAGE_ZERO)
 		return false;
-	if (r->type == IMAGE_DISCARD && !r->image->discard_zeroes) {
+	if (r->type == IMAGE_DISCARD && !r->image->discard_zeroes &&
+	    !r->partial) {
 		image_done_later(r, 0); /* nobody relies on it */
 		return true;
 	}
