@@ -73,10 +73,15 @@ static void device_opened(struct usb_listener *listener, int status)
 	struct redir_session *s = session_of(listener);
 
 	if (status < 0) {
-		log_err("%s: %s cannot be attached: %s", s->peer,
-			s->device->name, strerror(-status));
+		log_limited(&s->registry->complaints, LOG_LEVEL_ERR,
+			    "%s: %s cannot be attached: %s", s->peer,
+			    s->device->name,
+			    s->device->why[0] ? s->device->why
+					      : strerror(-status));
 		s->device = NULL;
 		s->state = REDIR_NO_DEVICE;
+		/* One that is absent now may come back in a better state. */
+		registry_wait(s->registry, &s->waiter);
 		return;
 	}
 	s->state = REDIR_ATTACHED;
@@ -107,7 +112,8 @@ static void request_device(struct redir_session *s)
 	s->again = false;
 	if (!registry_request(s->registry, &s->waiter))
 		log_limited(&s->registry->complaints, LOG_LEVEL_INFO,
-			    "%s: waits for a device: all are in use", s->peer);
+			    "%s: waits for a device: all are absent or in use",
+			    s->peer);
 }
 
 static void check_detached(struct redir_session *s)
@@ -180,7 +186,7 @@ static void count_look(struct redir_session *s)
 {
 	s->looked = true;
 	if (s->again || s->failed_looks < FAILED_LOOKS ||
-	    s->device->info.speed != USB_SPEED_SUPER)
+	    s->device->info.speed != USB_SPEED_SUPER || s->device->own_speed)
 		return;
 	log_limited(
 		&s->device->comings, LOG_LEVEL_INFO,
@@ -664,21 +670,34 @@ static struct redir_session *session_of_parser(struct redir_parser *parser)
 	return container_of(parser, struct redir_session, parser);
 }
 
-static int parser_admit(struct redir_parser *parser,
-			const struct usbredir_msg *msg)
+/* The bulk data that is to come: is it within what the peer may have? */
+static int admit_bulk(struct redir_session *s, const struct usbredir_msg *msg)
 {
-	struct redir_session *s = session_of_parser(parser);
 	int ret;
 
-	/* Everything else is small. */
-	if (msg->type != USBREDIR_BULK_PACKET)
-		return 0;
 	if (s->state != REDIR_ATTACHED)
 		return -EIO;
 	ret = usb_check_quota(s->device, msg->data_len);
 	if (!ret && msg->data_len >= EARLY_MIN && usb_takes_early(s->device))
 		return REDIR_EARLY;
 	return ret;
+}
+
+static int parser_admit(struct redir_parser *parser,
+			const struct usbredir_msg *msg, struct buf **payload)
+{
+	struct redir_session *s = session_of_parser(parser);
+	int ret = 0;
+
+	/* Everything else is small. */
+	if (msg->type == USBREDIR_BULK_PACKET)
+		ret = admit_bulk(s, msg);
+	if (ret < 0)
+		return ret;
+	*payload = s->state == REDIR_ATTACHED
+			   ? usb_alloc(s->device, s->pool, msg->data_len)
+			   : bufpool_get(s->pool, msg->data_len);
+	return *payload ? ret : -ENOMEM;
 }
 
 static void parser_started(struct redir_parser *parser,
@@ -746,7 +765,7 @@ void redir_session_init(struct redir_session *s,
 			struct usb_device *wanted, const char *peer)
 {
 	memset(s, 0, offsetof(struct redir_session, parser));
-	redir_parser_init(&s->parser, &parser_ops, pool);
+	redir_parser_init(&s->parser, &parser_ops);
 	s->ops = ops;
 	s->loop = loop;
 	s->pool = pool;

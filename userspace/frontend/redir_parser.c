@@ -63,12 +63,8 @@ static void parse_type_header(struct redir_parser *p)
 		p->ops->packet(p, &p->msg, NULL);
 		return;
 	}
-	ret = p->ops->admit(p, &p->msg);
+	ret = p->ops->admit(p, &p->msg, &p->payload);
 	p->early = ret == REDIR_EARLY;
-	if (ret >= 0) {
-		p->payload = bufpool_get(p->pool, p->layout.data);
-		ret = p->payload ? 0 : -ENOMEM;
-	}
 	if (ret < 0) {
 		skip(p, p->layout.data);
 		p->ops->refused(p, &p->msg, ret);
@@ -173,11 +169,10 @@ void redir_parser_filled(struct redir_parser *p, size_t n)
 }
 
 void redir_parser_init(struct redir_parser *p,
-		       const struct redir_parser_ops *ops, struct bufpool *pool)
+		       const struct redir_parser_ops *ops)
 {
 	memset(p, 0, offsetof(struct redir_parser, staging));
 	p->ops = ops;
-	p->pool = pool;
 }
 
 void redir_parser_fini(struct redir_parser *p)

@@ -26,18 +26,19 @@ struct redir_parser_ops {
 	void (*packet)(struct redir_parser *p, const struct usbredir_msg *msg,
 		       struct buf *payload);
 	/*
-	 * May msg's payload come in? 0; or REDIR_EARLY, when it is to be
-	 * handed on before it has come: then started and arrived run and
-	 * packet does not; or the -errno for refused.
+	 * May msg's payload come in? 0, and *payload is room for it; or
+	 * REDIR_EARLY, when it is to be handed on before it has come: then
+	 * started and arrived run and packet does not; or the -errno for
+	 * refused.
 	 */
-	int (*admit)(struct redir_parser *p, const struct usbredir_msg *msg);
+	int (*admit)(struct redir_parser *p, const struct usbredir_msg *msg,
+		     struct buf **payload);
 	/* Takes payload, a reference; nothing of it is there yet. */
 	void (*started)(struct redir_parser *p, const struct usbredir_msg *msg,
 			struct buf *payload);
 	/* have bytes of it are there; at the end msg->data_len. */
 	void (*arrived)(struct redir_parser *p, uint32_t have);
-	/* msg's payload is dropped: it was not admitted, or for want of
-	 * memory. */
+	/* msg's payload is dropped: it was not admitted. */
 	void (*refused)(struct redir_parser *p, const struct usbredir_msg *msg,
 			int error);
 	/* A packet is skipped: it is what, "unknown" or "malformed". */
@@ -49,7 +50,6 @@ struct redir_parser_ops {
 
 struct redir_parser {
 	const struct redir_parser_ops *ops;
-	struct bufpool *pool; /* borrows */
 	uint32_t caps; /* the owner's: of both sides, 0 before the hello */
 	bool greeted; /* the owner's: the hello came; before, nothing else may */
 	bool stopped;
@@ -71,8 +71,7 @@ struct redir_parser {
 };
 
 void redir_parser_init(struct redir_parser *p,
-		       const struct redir_parser_ops *ops,
-		       struct bufpool *pool);
+		       const struct redir_parser_ops *ops);
 
 /* Nobody has memory from redir_parser_space() any more. */
 void redir_parser_fini(struct redir_parser *p);

@@ -50,6 +50,7 @@ void usb_open(struct usb_device *device, struct usb_listener *listener,
 	device->state = USB_DEVICE_OPENING;
 	device->close_wanted = false;
 	device->listener = listener;
+	device->why[0] = '\0';
 	device->ops->open(device, max_speed);
 }
 
@@ -63,11 +64,11 @@ void usb_opened(struct usb_device *device, int status)
 
 		device->state = USB_DEVICE_FREE;
 		device->listener = NULL;
+		device->absent = true;
 		if (closing)
 			listener->ops->gone(listener);
 		else
 			listener->ops->opened(listener, status);
-		freed(device);
 		return;
 	}
 	device->state = USB_DEVICE_OPEN;
@@ -108,6 +109,25 @@ void usb_leave(struct usb_device *device)
 {
 	if (device->state == USB_DEVICE_OPEN)
 		device->listener->ops->leaving(device->listener);
+}
+
+void usb_set_absent(struct usb_device *device, bool absent)
+{
+	bool appeared = device->absent && !absent;
+
+	device->absent = absent;
+	if (appeared && device->state == USB_DEVICE_FREE)
+		freed(device);
+}
+
+struct buf *usb_alloc(struct usb_device *device, struct bufpool *pool,
+		      uint32_t len)
+{
+	struct buf *buf = NULL;
+
+	if (device->ops->alloc)
+		buf = device->ops->alloc(device, len);
+	return buf ? buf : bufpool_get(pool, len);
 }
 
 void usb_complete(struct urb *urb)
@@ -156,6 +176,8 @@ static int check_urb(struct usb_device *device, const struct urb *urb)
 		return -ENOENT;
 	if (ep->type != urb->type || urb->stream > ep->max_streams)
 		return -EINVAL;
+	assert(urb->type != USB_ISO ||
+	       (urb->n_packets && urb->n_packets <= USB_MAX_ISO_PACKETS));
 	return usb_check_quota(device, urb->len);
 }
 

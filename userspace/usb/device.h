@@ -22,9 +22,9 @@
 #define USB_MAX_INTERFACES 32
 
 /* Quotas of one open device; the peer that uses it gets no more. */
-#define USB_MAX_URB_BYTES (16u << 20)
+#define USB_MAX_URB_BYTES (128u << 20)
 #define USB_MAX_INFLIGHT_URBS 256u
-#define USB_MAX_INFLIGHT_BYTES (32u << 20)
+#define USB_MAX_INFLIGHT_BYTES (160u << 20)
 
 enum usb_speed {
 	USB_SPEED_LOW,
@@ -37,7 +37,10 @@ struct usb_endpoint {
 	uint8_t type;	  /* enum usb_transfer; USB_NO_ENDPOINT: not there */
 	uint8_t interval; /* bInterval */
 	uint8_t interface;
-	uint16_t max_packet;
+	uint16_t max_packet;	 /* wMaxPacketSize as it is: bits 11 and up
+				  * say how many of them in a microframe */
+	uint32_t interval_bytes; /* the most that one interval of a periodic
+				  * endpoint moves: bursts and all */
 	uint32_t max_streams;
 };
 
@@ -132,6 +135,11 @@ struct usb_device_ops {
 	int (*submit)(struct usb_device *device, struct urb *urb);
 	void (*cancel)(struct usb_device *device, struct urb *urb);
 	/*
+	 * Memory for len bytes that an OUT URB will bring, better than any
+	 * other for this device. NULL, the op or its answer: any will do.
+	 */
+	struct buf *(*alloc)(struct usb_device *device, uint32_t len);
+	/*
 	 * More data of a taken early URB is there. Before all is there it may
 	 * complete with an error only. NULL: the device wants its URBs whole.
 	 */
@@ -159,6 +167,9 @@ struct usb_device {
 	struct list node;	   /* on registry->devices */
 	char name[96];		   /* for people: what it is and of what */
 	enum usb_device_state state;
+	bool absent;	      /* not there now: offered to nobody */
+	bool own_speed;	      /* a real device: it has one speed, no other */
+	char why[160];	      /* for people: why the last open failed, or "" */
 	bool data_lost;	      /* closing could not make all writes stable */
 	bool close_wanted;    /* usb_close() came while opening */
 	struct usb_info info; /* valid while open */
@@ -188,11 +199,14 @@ void usb_complete(struct urb *urb);
 /* The same from within submit: ends it before the loop sleeps. */
 void usb_complete_later(struct urb *urb);
 void usb_admin_complete(struct usb_admin *admin, int status);
+/* One that could not be opened is absent until usb_set_absent(). */
 void usb_opened(struct usb_device *device, int status);
 /* Completes first what usb_complete_later() has left. */
 void usb_closed(struct usb_device *device);
 /* The device goes away by itself. */
 void usb_leave(struct usb_device *device);
+/* An absent device is there: it is offered to who waits, or it is not. */
+void usb_set_absent(struct usb_device *device, bool absent);
 
 /* --- For frontends --------------------------------------------------------- */
 
@@ -222,6 +236,10 @@ void usb_close(struct usb_device *device);
  * see usb_setup_to_admin().
  */
 int must_check usb_submit(struct usb_device *device, struct urb *urb);
+
+/* Memory for an OUT URB of len bytes, of the device's own or of pool. */
+struct buf *usb_alloc(struct usb_device *device, struct bufpool *pool,
+		      uint32_t len);
 
 /* May URBs be early, that is, submitted while their data is arriving? */
 static inline bool usb_takes_early(const struct usb_device *device)

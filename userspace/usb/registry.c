@@ -17,7 +17,7 @@ void registry_fini(struct registry *registry)
 static bool suits(const struct registry_waiter *waiter,
 		  const struct usb_device *device)
 {
-	return device->state == USB_DEVICE_FREE &&
+	return device->state == USB_DEVICE_FREE && !device->absent &&
 	       (!waiter->wanted || waiter->wanted == device);
 }
 
@@ -62,8 +62,13 @@ bool registry_request(struct registry *registry, struct registry_waiter *waiter)
 			return true;
 		}
 	}
-	list_append(&registry->waiters, &waiter->node);
+	registry_wait(registry, waiter);
 	return false;
+}
+
+void registry_wait(struct registry *registry, struct registry_waiter *waiter)
+{
+	list_append(&registry->waiters, &waiter->node);
 }
 
 void registry_withdraw(struct registry_waiter *waiter)

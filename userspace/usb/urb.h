@@ -31,6 +31,15 @@ struct usb_setup {
 	uint16_t value, index, length;
 };
 
+/* The most packets of an isochronous URB (usbdevfs has this bound, too). */
+#define USB_MAX_ISO_PACKETS 128
+
+struct usb_iso_packet {
+	uint32_t len;
+	uint32_t actual; /* IN: bytes that came */
+	int status;	 /* as urb->status */
+};
+
 /*
  * The submitter owns the struct and keeps it until complete has run. Data:
  *
@@ -40,6 +49,9 @@ struct usb_setup {
  *      which usb_takes_early(): only the first arrived bytes are.
  * IN:  len is the most that is wanted; buf is NULL. The backend sets buf, off
  *      and actual, and the reference goes to the submitter.
+ * Isochronous, both: the data of each packet begins where the one before it
+ *      would end if it were full; the len of all packets together is the
+ *      URB's. packets is lent until completion.
  */
 struct urb {
 	struct list node;	  /* on device->inflight while taken */
@@ -54,6 +66,8 @@ struct urb {
 	uint32_t off;
 	bool early;
 	uint32_t arrived; /* OUT: bytes that are there; of whole URBs, len */
+	struct usb_iso_packet *packets; /* isochronous */
+	uint16_t n_packets;		/* 1 to USB_MAX_ISO_PACKETS */
 
 	/* The outcome, valid in complete: */
 	uint32_t actual; /* bytes moved */
