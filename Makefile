@@ -56,7 +56,7 @@ objects = $(patsubst %.c,$(O)/%.o,$(1))
 archive = $(O)/lib$(1).a
 archives = $(foreach l,$(needs_$(1)),$(call archive,$(l)))
 
-LIBS := -luring -lnbd
+LIBS := -luring -lnbd -lusb-1.0 -ludev
 FUSE_LIBS := -lfuse3 -ljansson
 
 .PHONY: all

@@ -12,7 +12,8 @@
 
 const char options_help[] =
 	"Usage: ryll-bridge [OPTION]... WHAT... WHERE...\n"
-	"Gives disk images here to a virtual machine elsewhere, as USB disks.\n"
+	"Gives disk images, as USB disks, and USB devices here to a virtual machine\n"
+	"elsewhere.\n"
 	"\n"
 	"What to plug in (repeatable):\n"
 	"  --usb-disk IMAGE      a raw image or block device, writable\n"
@@ -25,6 +26,11 @@ const char options_help[] =
 	"                        ,sector=512|4096 ,cache=writeback|writethrough\n"
 	"                        ,speed=high ,fixed ,ro ,name=NAME\n"
 	"                        IMAGE,...+IMAGE,... : several disks on one device\n"
+	"  --usb-device DEVICE   a real USB device, now or whenever it is plugged in:\n"
+	"                        VID:PID, BUS-DEV, BUS-PORT.PORT, port=BUS-PORT,\n"
+	"                        serial=TEXT, class=HH; several with commas between;\n"
+	"                        ,noreset (see --list)\n"
+	"  --force               take a device whose disk is mounted here\n"
 	"\n"
 	"Where the peer is (usbredir; repeatable):\n"
 	"  --listen ADDRESS      each connection takes the next free device\n"
@@ -160,6 +166,23 @@ static int add_disk(struct options *o, const char *list,
 	return ret;
 }
 
+static int add_usb(struct options *o, const char *text)
+{
+	struct usb_spec *usb;
+	const char *why;
+
+	usb = realloc(o->usb, (o->n_usb + 1) * sizeof(*usb));
+	if (!usb)
+		return complain("out of memory\n");
+	o->usb = usb;
+	usb += o->n_usb;
+	if (usbfs_selector_parse(&usb->selector, text, &why) < 0)
+		return complain("\"%s\" %s\n", text, why);
+	usb->position = o->n_devices++;
+	o->n_usb++;
+	return 0;
+}
+
 static int add_port(struct socket_address *ports, size_t *n, const char *text)
 {
 	const char *why;
@@ -176,9 +199,9 @@ static int check(const struct options *o)
 {
 	if (o->help || o->version || o->list || o->show_limits || o->commit)
 		return 0;
-	if (!o->n_disks)
+	if (!o->n_devices)
 		return complain(
-			"nothing to plug in; name an image with --usb-disk (see --help)\n");
+			"nothing to plug in; name an image with --usb-disk or a device with --usb-device (see --help)\n");
 	if (!o->n_listen && !o->n_connect && !o->stdio && !o->run && !o->mount)
 		return complain(
 			"nowhere to plug it in; use --listen, --connect or --stdio (see --help)\n");
@@ -199,6 +222,8 @@ enum {
 	OPT_USB_DISK = 256,
 	OPT_USB_DISK_RO,
 	OPT_USB_CDROM,
+	OPT_USB_DEVICE,
+	OPT_FORCE,
 	OPT_LISTEN,
 	OPT_CONNECT,
 	OPT_STDIO,
@@ -218,6 +243,8 @@ static const struct option longs[] = {
 	{ "usb-disk", required_argument, NULL, OPT_USB_DISK },
 	{ "usb-disk-ro", required_argument, NULL, OPT_USB_DISK_RO },
 	{ "usb-cdrom", required_argument, NULL, OPT_USB_CDROM },
+	{ "usb-device", required_argument, NULL, OPT_USB_DEVICE },
+	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "connect", required_argument, NULL, OPT_CONNECT },
 	{ "stdio", no_argument, NULL, OPT_STDIO },
@@ -243,6 +270,11 @@ static int parse_option(struct options *o, int option, const char *arg)
 		return add_disk(o, arg, &disk_read_only);
 	case OPT_USB_CDROM:
 		return add_disk(o, arg, &cdrom);
+	case OPT_USB_DEVICE:
+		return add_usb(o, arg);
+	case OPT_FORCE:
+		o->force = true;
+		return 0;
 	case OPT_LISTEN:
 		return add_port(o->listen, &o->n_listen, arg);
 	case OPT_CONNECT:
@@ -314,4 +346,12 @@ void options_fini(struct options *o)
 		free(o->disks[i].serial);
 	}
 	free(o->disks);
+	free(o->usb);
+}
+
+const char *disk_spec_hint(const struct disk_spec *spec, int error)
+{
+	return error == -ENOENT && spec->joined
+		       ? " (a plus sign in a path is written ++)"
+		       : "";
 }

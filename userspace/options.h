@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/usbfs_select.h"
 #include "base/err.h"
 #include "image/spec.h"
 #include "transport/socket.h"
@@ -27,9 +28,22 @@ struct disk_spec {
 	bool joined;	  /* there was a plus sign: see image_spec_split() */
 };
 
+/* What to say besides when an image cannot be opened, or "". */
+const char *disk_spec_hint(const struct disk_spec *spec, int error);
+
+/* Of --usb-device. */
+struct usb_spec {
+	struct usbfs_selector selector;
+	size_t position; /* among all devices, from 0 */
+};
+
 struct options {
 	struct disk_spec *disks; /* owned, in the order given */
-	size_t n_disks, n_devices;
+	size_t n_disks;
+	struct usb_spec *usb; /* owned, in the order given */
+	size_t n_usb;
+	size_t n_devices; /* of both kinds */
+	bool force;
 	struct socket_address listen[OPTIONS_MAX_PORTS];
 	size_t n_listen;
 	struct socket_address connect[OPTIONS_MAX_PORTS];

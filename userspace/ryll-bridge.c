@@ -11,13 +11,14 @@
 
 #include "backend/disk.h"
 #include "backend/scsi.h"
+#include "backend/usbfs.h"
 #include "base/log.h"
 #include "core/signal.h"
 #include "core/worker.h"
 #include "frontend/redir_port.h"
 #include "fuse/export.h"
-#include "image/blockdev.h"
 #include "image/spec.h"
+#include "list.h"
 #include "options.h"
 #include "usb/registry.h"
 
@@ -37,6 +38,8 @@ struct bridge {
 	struct worker worker;
 	struct registry registry;
 	struct bridge_image *images; /* owned; as in options.disks */
+	struct usbfs_keeper keeper;
+	struct usbfs *usbfs; /* NULL: no real device is wanted */
 	struct redir_ports ports;
 	struct export *export; /* --mount; else NULL */
 	bool mounted;
@@ -47,13 +50,6 @@ struct bridge {
 	int status;		       /* to exit with */
 };
 
-static const char *hint(const struct disk_spec *spec, int error)
-{
-	return error == -ENOENT && spec->joined
-		       ? " (a plus sign in a path is written ++)"
-		       : "";
-}
-
 static int open_lun(struct bridge *b, const struct disk_spec *spec,
 		    struct disk_lun *lun)
 {
@@ -62,7 +58,8 @@ static int open_lun(struct bridge *b, const struct disk_spec *spec,
 
 	ret = image_open(b->loop, &spec->image, &lun->image, &why);
 	if (ret < 0) {
-		log_err("%s %s%s", spec->image.path, why, hint(spec, ret));
+		log_err("%s %s%s", spec->image.path, why,
+			disk_spec_hint(spec, ret));
 		return ret;
 	}
 	lun->name = spec->image.path;
@@ -116,24 +113,61 @@ static int add_device(struct bridge *b, const struct disk_spec *specs,
 	return 0;
 }
 
-static int add_disks(struct bridge *b)
+/* The device that begins with the disk of this number; how many it has. */
+static int add_disk(struct bridge *b, size_t i)
 {
 	const struct disk_spec *specs = b->options.disks;
-	size_t n_disks = b->options.n_disks;
-	unsigned int n;
+	unsigned int n = 1;
+	int ret;
 
-	b->images = calloc(n_disks, sizeof(*b->images));
+	while (i + n < b->options.n_disks && specs[i + n].lun)
+		n++;
+	ret = add_device(b, &specs[i], &b->images[i], n);
+	return ret < 0 ? ret : (int)n;
+}
+
+static int add_usb_device(struct bridge *b, const struct usbfs_selector *which)
+{
+	struct usb_device *device;
+	int ret = 0;
+
+	if (!b->usbfs)
+		ret = usbfs_create(b->loop, &b->pool, &b->keeper,
+				   b->options.force, &b->usbfs);
+	if (!ret)
+		ret = usbfs_add(b->usbfs, which, &device);
+	if (ret < 0) {
+		log_err("--usb-device %s: %s", which->text, strerror(-ret));
+		return ret;
+	}
+	registry_add(&b->registry, device);
+	return 0;
+}
+
+/* In the order in which they were named, which --connect counts on. */
+static int add_devices(struct bridge *b)
+{
+	const struct options *o = &b->options;
+	size_t disk = 0, usb = 0;
+
+	b->images = calloc(o->n_disks + 1, sizeof(*b->images));
 	if (!b->images)
 		return -ENOMEM;
-	for (size_t i = 0; i < n_disks; i += n) {
-		int ret;
+	for (size_t i = 0; i < o->n_devices; i++) {
+		bool real = usb < o->n_usb && o->usb[usb].position == i;
+		int ret = real ? add_usb_device(b, &o->usb[usb].selector)
+			       : add_disk(b, disk);
 
-		n = 1;
-		while (i + n < n_disks && specs[i + n].lun)
-			n++;
-		ret = add_device(b, &specs[i], &b->images[i], n);
 		if (ret < 0)
 			return ret;
+		if (real)
+			usb++;
+		else
+			disk += (size_t)ret;
+	}
+	if (b->usbfs && usbfs_follow(b->usbfs) < 0) {
+		log_err("--usb-device: what is plugged in cannot be followed");
+		return -EIO;
 	}
 	return 0;
 }
@@ -329,6 +363,8 @@ static int serve(struct bridge *b)
 	sigset_t set;
 	int ret;
 
+	if (b->options.n_usb)
+		usbfs_keeper_start(&b->keeper);
 	ret = loop_create(&b->loop);
 	if (ret < 0) {
 		log_err("io_uring is not available: %s%s", strerror(-ret),
@@ -350,7 +386,7 @@ static int serve(struct bridge *b)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
 	signal(SIGPIPE, SIG_IGN);
-	ret = add_disks(b);
+	ret = add_devices(b);
 	if (!ret)
 		ret = signals_init(&b->signals, b->loop, &set, caught);
 	if (!ret)
@@ -384,6 +420,7 @@ static void release(struct bridge *b)
 	worker_fini(&b->worker);
 	redir_ports_fini(&b->ports);
 	registry_fini(&b->registry);
+	usbfs_destroy(b->usbfs);
 	loop_destroy(b->loop);
 	bufpool_fini(&b->pool);
 	free(b->images);
@@ -402,45 +439,6 @@ static void show_limits(void)
 	       REDIR_MAX_LINKS, USB_MAX_URB_BYTES, USB_MAX_INFLIGHT_URBS,
 	       USB_MAX_INFLIGHT_BYTES, REDIR_MAX_UNSENT, SCSI_MAX_PENDING,
 	       SCSI_WINDOW, USBREDIR_MAX_LENGTH, USBREDIR_MAX_FILTER);
-}
-
-static void list_blockdev(const struct blockdev *dev)
-{
-	printf("%-20s %9.1f GiB  %-3s %-20s %s\n", dev->path,
-	       (double)dev->size / (1 << 30), dev->read_only ? "ro" : "rw",
-	       dev->model, dev->problem ? dev->problem : "ready");
-}
-
-static int list(struct bridge *b)
-{
-	int ret = loop_create(&b->loop);
-
-	if (ret < 0)
-		return ret;
-	printf("%-20s %13s  %-3s %-20s %s\n", "disk", "size", "", "model",
-	       "state");
-	for (size_t i = 0; i < b->options.n_disks; i++) {
-		const struct disk_spec *spec = &b->options.disks[i];
-		struct image *image;
-		const char *why;
-
-		int error = image_open(b->loop, &spec->image, &image, &why);
-
-		if (error < 0) {
-			printf("%-20s %13s  %-3s %-20s %s%s\n",
-			       spec->image.path, "-", "", "", why,
-			       hint(spec, error));
-			ret = -ENODEV;
-			continue;
-		}
-		printf("%-20s %9.1f GiB  %-3s %-20s ready\n", spec->image.path,
-		       (double)image->size / (1 << 30),
-		       image->read_only ? "ro" : "rw", "image");
-		image_destroy(image);
-	}
-	blockdev_list(list_blockdev);
-	loop_destroy(b->loop);
-	return ret;
 }
 
 static int commit(struct bridge *b)
@@ -463,7 +461,7 @@ static int commit(struct bridge *b)
 
 int main(int argc, char **argv)
 {
-	struct bridge bridge = { 0 };
+	struct bridge bridge = { .keeper.socket = -1 };
 	struct options *o = &bridge.options;
 	int ret = options_parse(o, argc, argv);
 
@@ -480,7 +478,7 @@ int main(int argc, char **argv)
 	} else if (o->show_limits) {
 		show_limits();
 	} else if (o->list) {
-		ret = list(&bridge);
+		ret = list_devices(o);
 	} else if (o->commit) {
 		ret = commit(&bridge);
 	} else {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define PAGE 4096
+#define PAGE_CLASS (12 - BUFPOOL_MIN_SHIFT)
 
 static unsigned int class_of(size_t size)
 {
@@ -18,26 +19,58 @@ static unsigned int class_of(size_t size)
 
 static void buf_free(struct buf *buf)
 {
-	free(buf->data);
+	struct bufpool_source *source = buf->pool->source;
+	void *data = buf->data;
+	size_t size = buf->size;
+
 	free(buf);
+	if (source)
+		source->put(source, data, size);
+	else
+		free(data);
 }
 
-void bufpool_init(struct bufpool *pool)
+void bufpool_init_over(struct bufpool *pool, struct bufpool_source *source,
+		       size_t keep)
 {
-	*pool = (struct bufpool){ 0 };
+	*pool = (struct bufpool){ .source = source, .keep = keep };
 	for (size_t i = 0; i < BUFPOOL_CLASSES; i++)
 		list_init(&pool->free[i]);
 }
 
-void bufpool_fini(struct bufpool *pool)
+void bufpool_init(struct bufpool *pool)
 {
-	struct list *node;
+	bufpool_init_over(pool, NULL, BUFPOOL_CACHED);
+}
 
-	assert(!pool->lent);
+void bufpool_trim(struct bufpool *pool)
+{
+	struct list unused, *node;
+
+	/* The last put may be the end of the pool. */
+	list_init(&unused);
 	for (size_t i = 0; i < BUFPOOL_CLASSES; i++)
 		while ((node = list_pop(&pool->free[i])))
-			buf_free(list_entry(node, struct buf, node));
+			list_append(&unused, node);
 	pool->cached = 0;
+	while ((node = list_pop(&unused)))
+		buf_free(list_entry(node, struct buf, node));
+}
+
+void bufpool_fini(struct bufpool *pool)
+{
+	assert(!pool->lent);
+	bufpool_trim(pool);
+}
+
+static void *get_memory(struct bufpool *pool, size_t size)
+{
+	void *data;
+
+	if (pool->source)
+		return pool->source->get(pool->source, size);
+	return posix_memalign(&data, size < PAGE ? 64 : PAGE, size) ? NULL
+								    : data;
 }
 
 struct buf *bufpool_get(struct bufpool *pool, size_t size)
@@ -46,6 +79,10 @@ struct buf *bufpool_get(struct bufpool *pool, size_t size)
 	struct buf *buf;
 	void *data;
 
+	if (pool->source && c == BUFPOOL_CLASSES)
+		return NULL;
+	if (pool->source && c < PAGE_CLASS)
+		c = PAGE_CLASS;
 	if (c < BUFPOOL_CLASSES) {
 		size = (size_t)1 << (BUFPOOL_MIN_SHIFT + c);
 		if (!list_empty(&pool->free[c])) {
@@ -61,7 +98,8 @@ struct buf *bufpool_get(struct bufpool *pool, size_t size)
 	buf = malloc(sizeof(*buf));
 	if (!buf)
 		return NULL;
-	if (posix_memalign(&data, size < PAGE ? 64 : PAGE, size)) {
+	data = get_memory(pool, size);
+	if (!data) {
 		free(buf);
 		return NULL;
 	}
@@ -106,7 +144,7 @@ void buf_put(struct buf *buf)
 		return;
 	}
 	c = class_of(buf->size);
-	if (c < BUFPOOL_CLASSES && pool->cached + buf->size <= BUFPOOL_CACHED) {
+	if (c < BUFPOOL_CLASSES && pool->cached + buf->size <= pool->keep) {
 		pool->cached += buf->size;
 		list_append(&pool->free[c], &buf->node);
 		return;

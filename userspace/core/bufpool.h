@@ -31,7 +31,17 @@ struct buf {
 	struct list node; /* on pool->free[class] while unused */
 };
 
+/* Where a pool has its memory from, if not from the heap. */
+struct bufpool_source {
+	/* A multiple of a page; NULL: there is none now. */
+	void *(*get)(struct bufpool_source *source, size_t size);
+	/* Nothing touches the pool after its last put. */
+	void (*put)(struct bufpool_source *source, void *data, size_t size);
+};
+
 struct bufpool {
+	struct bufpool_source *source; /* borrows; NULL: the heap */
+	size_t keep;		       /* bytes that are cached at most */
 	struct list free[BUFPOOL_CLASSES];
 	size_t cached; /* bytes on the free lists */
 	size_t lent;   /* bytes in use */
@@ -40,6 +50,14 @@ struct bufpool {
 };
 
 void bufpool_init(struct bufpool *pool);
+/*
+ * A pool over memory of another kind: buffers of a page to
+ * 1 << BUFPOOL_MAX_SHIFT bytes, none larger. Keeps at most keep bytes.
+ */
+void bufpool_init_over(struct bufpool *pool, struct bufpool_source *source,
+		       size_t keep);
+/* Gives back what is cached. */
+void bufpool_trim(struct bufpool *pool);
 /* All buffers must have come back. */
 void bufpool_fini(struct bufpool *pool);
 

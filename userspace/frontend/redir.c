@@ -68,16 +68,23 @@ static void granted(struct registry_waiter *waiter, struct usb_device *device)
 							: USB_SPEED_HIGH);
 }
 
+static void complain_of_open(struct redir_session *s, int status)
+{
+	const struct usb_device *device = s->device;
+
+	if (!device->told)
+		log_limited(&s->registry->complaints, LOG_LEVEL_ERR,
+			    "%s: %s cannot be attached: %s", s->peer,
+			    device->name,
+			    device->why[0] ? device->why : strerror(-status));
+}
+
 static void device_opened(struct usb_listener *listener, int status)
 {
 	struct redir_session *s = session_of(listener);
 
 	if (status < 0) {
-		log_limited(&s->registry->complaints, LOG_LEVEL_ERR,
-			    "%s: %s cannot be attached: %s", s->peer,
-			    s->device->name,
-			    s->device->why[0] ? s->device->why
-					      : strerror(-status));
+		complain_of_open(s, status);
 		s->device = NULL;
 		s->state = REDIR_NO_DEVICE;
 		/* One that is absent now may come back in a better state. */

@@ -51,6 +51,7 @@ void usb_open(struct usb_device *device, struct usb_listener *listener,
 	device->close_wanted = false;
 	device->listener = listener;
 	device->why[0] = '\0';
+	device->told = false;
 	device->ops->open(device, max_speed);
 }
 
@@ -203,6 +204,7 @@ int usb_submit(struct usb_device *device, struct urb *urb)
 	urb->arrived = urb->early ? 0 : urb->len;
 	urb->actual = 0;
 	urb->status = 0;
+	urb->backend = NULL;
 	list_init(&urb->backend_node);
 	list_init(&urb->node);
 	list_append(&device->inflight, &urb->node);

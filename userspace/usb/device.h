@@ -170,6 +170,7 @@ struct usb_device {
 	bool absent;	      /* not there now: offered to nobody */
 	bool own_speed;	      /* a real device: it has one speed, no other */
 	char why[160];	      /* for people: why the last open failed, or "" */
+	bool told;	      /* and they know that already */
 	bool data_lost;	      /* closing could not make all writes stable */
 	bool close_wanted;    /* usb_close() came while opening */
 	struct usb_info info; /* valid while open */

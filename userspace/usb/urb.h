@@ -56,6 +56,7 @@ struct usb_iso_packet {
 struct urb {
 	struct list node;	  /* on device->inflight while taken */
 	struct list backend_node; /* the backend's own, while taken */
+	void *backend;		  /* the same */
 	struct usb_device *device;
 	uint8_t type;		/* enum usb_transfer */
 	uint8_t ep;		/* USB address: IN = 0x80 | number */

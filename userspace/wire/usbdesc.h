@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Numbers of USB descriptors and standard requests (USB 2.0 chapter 9,
- * USB 3.2 chapter 9).
+ * USB descriptors and standard requests (USB 2.0 chapter 9, USB 3.2
+ * chapter 9): their numbers, and a reader for the descriptors of a device that
+ * nobody has to trust.
  */
 #ifndef WIRE_USBDESC_H
 #define WIRE_USBDESC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/span.h"
 
 /* bmRequestType */
 #define USBDESC_IN 0x80
@@ -43,9 +50,79 @@
 #define USBDESC_CAP_USB2_EXTENSION 0x02
 #define USBDESC_CAP_SUPERSPEED 0x03
 
+/* Classes */
+#define USBDESC_CLASS_HUB 0x09
+
 /* Mass storage class */
 #define USBDESC_CLASS_MASS_STORAGE 0x08
 #define USBDESC_SUBCLASS_SCSI 0x06
 #define USBDESC_PROTOCOL_BOT 0x50
+
+#define USBDESC_DEVICE_SIZE 18
+#define USBDESC_MAX_INTERFACES 32 /* usbredir has room for no more */
+#define USBDESC_ENDPOINTS 32	  /* OUT 0..15, IN 16..31 */
+
+/* Index of an endpoint address in usbdesc_config.endpoint. */
+static inline unsigned int usbdesc_slot(uint8_t address)
+{
+	return (unsigned int)((address & USBDESC_IN) >> 3) | (address & 0x0f);
+}
+
+enum usbdesc_speed { USBDESC_FULL, USBDESC_HIGH, USBDESC_SUPER };
+
+struct usbdesc_device {
+	uint16_t usb; /* bcdUSB */
+	uint8_t class, subclass, protocol;
+	uint16_t vendor, product, release;
+	uint8_t n_configurations;
+};
+
+struct usbdesc_interface {
+	uint8_t number, alt;
+	uint8_t class, subclass, protocol;
+};
+
+struct usbdesc_endpoint {
+	bool present;
+	uint8_t type; /* bits 0 and 1 of bmAttributes */
+	uint8_t interval;
+	uint8_t interface;
+	uint16_t max_packet;	 /* wMaxPacketSize as it is */
+	uint32_t interval_bytes; /* periodic: the most in an interval, else 0 */
+	uint32_t max_streams;	 /* bulk at super speed, else 0 */
+};
+
+/* A configuration, as far as its current alternate settings show it. */
+struct usbdesc_config {
+	uint8_t value;
+	uint8_t n_interfaces;
+	struct usbdesc_interface interface[USBDESC_MAX_INTERFACES];
+	struct usbdesc_endpoint endpoint[USBDESC_ENDPOINTS]; /* by slot */
+	/* What was skipped since it contradicts itself, or NULL: none. */
+	const char *flaw;
+};
+
+/*
+ * Descriptors, everywhere: what Linux has in the file "descriptors" of a
+ * device in sysfs, the device descriptor and each configuration with all that
+ * belongs to it. -EPROTO: it does not begin with a device descriptor.
+ */
+int must_check usbdesc_read_device(struct span descriptors,
+				   struct usbdesc_device *device);
+
+/*
+ * Describes the configuration of this value. alts: the current alternate
+ * setting by interface number. What contradicts itself - lengths, numbers,
+ * endpoints that are there twice - is skipped and named in config->flaw.
+ * -ENOENT: no such configuration. -EPROTO: it cannot be made sense of.
+ */
+int must_check usbdesc_read_config(struct span descriptors, uint8_t value,
+				   const uint8_t alts[USBDESC_MAX_INTERFACES],
+				   enum usbdesc_speed speed,
+				   struct usbdesc_config *config);
+
+/* Has this configuration such an alternate setting of such an interface? */
+bool usbdesc_has_alt(struct span descriptors, uint8_t value, uint8_t interface,
+		     uint8_t alt);
 
 #endif

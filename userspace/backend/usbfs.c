@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "backend/usbfs.h"
+
+#include <libusb-1.0/libusb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/usbfs_handle.h"
+#include "backend/usbfs_io.h"
+#include "backend/usbfs_udev.h"
+#include "core/worker.h"
+
+struct usbfs {
+	struct loop *loop;
+	struct bufpool *pool;
+	struct usbfs_keeper *keeper;
+	struct libusb_context *libusb;
+	struct usbfs_udev *udev;
+	bool force;
+	int monitor;
+	struct op op;	     /* polls monitor */
+	struct list devices; /* struct usbfs_device */
+	uint32_t next_id;
+};
+
+struct usbfs_device {
+	struct usb_device device;
+	struct usbfs *usbfs; /* borrows */
+	struct list node;    /* on usbfs->devices */
+	struct usbfs_selector selector;
+	bool placed; /* place is a device that is plugged in */
+	struct usbfs_place place;
+	struct usbfs_handle handle; /* the worker's, while it has jobs */
+	struct usbdesc_device desc; /* of the device that is open */
+	struct usbfs_io io;
+	/* Its own: one that does not answer holds up no other. */
+	struct worker worker;
+	unsigned int jobs;     /* for which handle, and fd, are the worker's */
+	struct worker_job job; /* to open, to close */
+	struct usbfs_place opening;
+	struct usbfs_handle_options options;
+	int result;
+	char said[160]; /* why it could not be opened the last time */
+	struct timer retry;
+};
+
+/* An admin request on its way. */
+struct admin_job {
+	struct worker_job job;
+	struct usbfs_device *device;
+	struct usb_admin *admin;
+	int result;
+	struct usbdesc_config config; /* what it is afterwards */
+};
+
+static struct usbfs_device *device_of(struct usb_device *device)
+{
+	return container_of(device, struct usbfs_device, device);
+}
+
+/* --- What it is --------------------------------------------------------------------- */
+
+static void fill_endpoint(struct usb_endpoint *to,
+			  const struct usbdesc_endpoint *from)
+{
+	*to = (struct usb_endpoint){ .type = USB_NO_ENDPOINT };
+	if (from->present)
+		*to = (struct usb_endpoint){
+			.type = from->type,
+			.interval = from->interval,
+			.interface = from->interface,
+			.max_packet = from->max_packet,
+			.interval_bytes = from->interval_bytes,
+			.max_streams = from->max_streams,
+		};
+}
+
+/* What it is now, for frontends. */
+static void fill_info(struct usbfs_device *d,
+		      const struct usbdesc_config *config)
+{
+	const struct usbdesc_device *desc = &d->desc;
+	struct usb_info *info = &d->device.info;
+
+	*info = (struct usb_info){
+		.speed = d->opening.speed,
+		.class = desc->class,
+		.subclass = desc->subclass,
+		.protocol = desc->protocol,
+		.vendor = desc->vendor,
+		.product = desc->product,
+		.bcd_device = desc->release,
+		.n_interfaces = config->n_interfaces,
+	};
+	for (unsigned int i = 0; i < config->n_interfaces; i++)
+		info->interface[i] = (struct usb_interface){
+			.number = config->interface[i].number,
+			.class = config->interface[i].class,
+			.subclass = config->interface[i].subclass,
+			.protocol = config->interface[i].protocol,
+		};
+	for (unsigned int i = 0; i < USB_ENDPOINT_SLOTS; i++)
+		fill_endpoint(&info->endpoint[i], &config->endpoint[i]);
+	info->endpoint[usb_slot(0x00)].type = USB_CONTROL;
+	info->endpoint[usb_slot(0x80)].type = USB_CONTROL;
+}
+
+/* --- Open and close --------------------------------------------------------------------- */
+
+static void open_work(struct worker_job *job)
+{
+	struct usbfs_device *d = container_of(job, struct usbfs_device, job);
+
+	d->result = usbfs_handle_open(&d->handle, &d->opening, &d->options);
+}
+
+/* On the worker, or where there is none. */
+static void release_work(struct worker_job *job)
+{
+	struct usbfs_device *d = container_of(job, struct usbfs_device, job);
+
+	usbfs_io_discard(&d->io);
+	usbfs_handle_release(&d->handle);
+}
+
+static void release_done(struct worker_job *job)
+{
+	struct usbfs_device *d = container_of(job, struct usbfs_device, job);
+
+	usbfs_io_stop(&d->io);
+}
+
+static void submit_job(struct usbfs_device *d, struct worker_job *job)
+{
+	/* Without a thread it is done here, and takes its time. */
+	if (worker_submit(&d->worker, job) < 0) {
+		job->work(job);
+		job->done(job);
+	}
+}
+
+static void open_failed(struct usbfs_device *d, int error)
+{
+	d->device.told = !strcmp(d->said, d->handle.why);
+	snprintf(d->said, sizeof(d->said), "%s", d->handle.why);
+	snprintf(d->device.why, sizeof(d->device.why), "%s", d->handle.why);
+	timer_start(d->device.loop, &d->retry, USBFS_RETRY_MS);
+	usb_opened(&d->device, error);
+}
+
+static void open_done(struct worker_job *job)
+{
+	struct usbfs_device *d = container_of(job, struct usbfs_device, job);
+
+	if (d->result < 0) {
+		open_failed(d, d->result);
+		return;
+	}
+	if (usbfs_io_start(&d->io, d->handle.fd) < 0) {
+		usbfs_handle_release(&d->handle);
+		usbfs_handle_close(&d->handle);
+		open_failed(d, -ENOMEM);
+		return;
+	}
+	if (usbdesc_read_device(
+		    span_of(d->handle.descriptors, d->handle.n_descriptors),
+		    &d->desc) < 0)
+		abort(); /* usbfs_handle_open() has done it */
+	if (d->handle.config.flaw)
+		log_warn("%s: %s; that is skipped", d->device.name,
+			 d->handle.config.flaw);
+	fill_info(d, &d->handle.config);
+	usb_opened(&d->device, 0);
+}
+
+static void usbfs_open(struct usb_device *device, enum usb_speed max_speed)
+{
+	struct usbfs_device *d = device_of(device);
+
+	d->handle.why[0] = '\0';
+	d->jobs = 0;
+	if (d->place.speed > max_speed) {
+		snprintf(
+			d->handle.why, sizeof(d->handle.why),
+			"it is a super-speed device, and the guest takes none (it lacks capabilities of usbredir)");
+		open_failed(d, -EPROTONOSUPPORT);
+		return;
+	}
+	d->opening = d->place;
+	d->options = (struct usbfs_handle_options){
+		.force = d->usbfs->force,
+		.no_reset = d->selector.no_reset ||
+			    usbfs_place_no_reset(&d->place),
+	};
+	d->job.work = open_work;
+	d->job.done = open_done;
+	submit_job(d, &d->job);
+}
+
+static void io_stopped(struct usbfs_io *io)
+{
+	struct usbfs_device *d = container_of(io, struct usbfs_device, io);
+
+	usbfs_handle_close(&d->handle);
+	d->device.absent = !d->placed;
+	usb_closed(&d->device);
+}
+
+static void usbfs_close(struct usb_device *device)
+{
+	struct usbfs_device *d = device_of(device);
+
+	usbfs_io_hold(&d->io);
+	d->jobs++; /* for good: until the next open */
+	d->job.work = release_work;
+	d->job.done = release_done;
+	submit_job(d, &d->job);
+}
+
+/* --- Transfers ---------------------------------------------------------------------------- */
+
+static int usbfs_submit(struct usb_device *device, struct urb *urb)
+{
+	return usbfs_io_submit(&device_of(device)->io, urb);
+}
+
+static void usbfs_cancel(struct usb_device *device, struct urb *urb)
+{
+	usbfs_io_cancel(&device_of(device)->io, urb);
+}
+
+static struct buf *usbfs_alloc(struct usb_device *device, uint32_t len)
+{
+	return usbfs_io_alloc(&device_of(device)->io, len);
+}
+
+/* Buffers that only wait for their next use are not used by any device. */
+static void io_starved(struct usbfs_io *io)
+{
+	struct usbfs_device *d = container_of(io, struct usbfs_device, io);
+
+	list_for_each (it, &d->usbfs->devices) {
+		struct usbfs_device *other =
+			list_entry(it, struct usbfs_device, node);
+
+		if (other->io.memory)
+			usbfs_memory_trim(other->io.memory);
+	}
+}
+
+/* --- Requests that change it ------------------------------------------------------------------ */
+
+static int perform(struct usbfs_handle *h, struct usb_admin *admin)
+{
+	int ret;
+
+	switch (admin->type) {
+	case USB_SET_CONFIGURATION:
+		ret = usbfs_handle_set_config(h, admin->configuration);
+		admin->configuration = h->config.value;
+		return ret;
+	case USB_GET_CONFIGURATION:
+		admin->configuration = h->config.value;
+		return 0;
+	case USB_GET_ALT_SETTING:
+		if (admin->interface >= USBDESC_MAX_INTERFACES)
+			return -EINVAL;
+		admin->alt = h->alts[admin->interface];
+		return 0;
+	case USB_SET_ALT_SETTING:
+		return usbfs_handle_set_alt(h, admin->interface, admin->alt);
+	case USB_CLEAR_HALT:
+		return usbfs_handle_clear_halt(h, admin->ep);
+	case USB_RESET:
+		return usbfs_handle_reset(h);
+	case USB_ALLOC_STREAMS:
+		ret = usbfs_handle_alloc_streams(h, admin->endpoints,
+						 admin->streams);
+		if (ret > 0)
+			admin->streams = (uint32_t)ret;
+		return MIN(ret, 0);
+	case USB_FREE_STREAMS:
+		return usbfs_handle_free_streams(h, admin->endpoints);
+	default:
+		return -EINVAL;
+	}
+}
+
+static void admin_work(struct worker_job *job)
+{
+	struct admin_job *aj = container_of(job, struct admin_job, job);
+
+	aj->result = perform(&aj->device->handle, aj->admin);
+	aj->config = aj->device->handle.config;
+}
+
+static void admin_done(struct worker_job *job)
+{
+	struct admin_job *aj = container_of(job, struct admin_job, job);
+	struct usbfs_device *d = aj->device;
+	struct usb_admin *admin = aj->admin;
+	int result = aj->result;
+
+	fill_info(d, &aj->config);
+	free(aj);
+	if (!--d->jobs)
+		usbfs_io_resume(&d->io);
+	usb_admin_complete(admin, result);
+}
+
+static void usbfs_admin(struct usb_device *device, struct usb_admin *admin)
+{
+	struct usbfs_device *d = device_of(device);
+	struct admin_job *aj;
+
+	aj = calloc(1, sizeof(*aj));
+	if (!aj) {
+		usb_admin_complete(admin, -ENOMEM);
+		return;
+	}
+	aj->device = d;
+	aj->admin = admin;
+	aj->job.work = admin_work;
+	aj->job.done = admin_done;
+	if (!d->jobs++)
+		usbfs_io_hold(&d->io);
+	submit_job(d, &aj->job);
+}
+
+/* --- Coming and going --------------------------------------------------------------------------- */
+
+static void leave(struct usbfs_device *d)
+{
+	d->placed = false;
+	timer_stop(&d->retry);
+	if (d->device.state == USB_DEVICE_FREE)
+		usb_set_absent(&d->device, true);
+	usb_leave(&d->device);
+}
+
+static void io_gone(struct usbfs_io *io)
+{
+	leave(container_of(io, struct usbfs_device, io));
+}
+
+static void place(struct usbfs_device *d, const struct usbfs_place *place)
+{
+	char text[96];
+
+	d->place = *place;
+	d->placed = true;
+	timer_stop(&d->retry);
+	usbfs_place_name(place, text, sizeof(text));
+	snprintf(d->device.name, sizeof(d->device.name), "%s", text);
+	if (d->device.state == USB_DEVICE_FREE)
+		usb_set_absent(&d->device, false);
+}
+
+static void try_again(struct timer *timer)
+{
+	struct usbfs_device *d =
+		container_of(timer, struct usbfs_device, retry);
+
+	if (d->placed && d->device.state == USB_DEVICE_FREE)
+		usb_set_absent(&d->device, false);
+}
+
+static struct usbfs_device *placed_at(struct usbfs *u, const char *syspath)
+{
+	list_for_each (it, &u->devices) {
+		struct usbfs_device *d =
+			list_entry(it, struct usbfs_device, node);
+
+		if (d->placed && !strcmp(d->place.syspath, syspath))
+			return d;
+	}
+	return NULL;
+}
+
+/* It is there: the first place that waits for one like it gets it. */
+static void came(const struct usbfs_place *where, void *arg)
+{
+	struct usbfs *u = arg;
+	struct usbfs_device *there = placed_at(u, where->syspath);
+
+	if (there) { /* it has changed: more may be allowed now */
+		there->said[0] = '\0';
+		if (there->device.state == USB_DEVICE_FREE)
+			place(there, where);
+		return;
+	}
+	list_for_each (it, &u->devices) {
+		struct usbfs_device *d =
+			list_entry(it, struct usbfs_device, node);
+
+		if (!d->placed && usbfs_selector_matches(&d->selector, where)) {
+			place(d, where);
+			return;
+		}
+	}
+}
+
+static void went(struct usbfs *u, const char *syspath)
+{
+	struct usbfs_device *d = placed_at(u, syspath);
+
+	if (d)
+		leave(d);
+}
+
+static void told(struct op *op, int res)
+{
+	struct usbfs *u = container_of(op, struct usbfs, op);
+	struct usbfs_place where;
+	enum usbfs_event event;
+
+	if (res == -ECANCELED)
+		return;
+	while ((event = usbfs_udev_next(u->udev, &where)) != USBFS_NOTHING) {
+		if (event == USBFS_CAME)
+			came(&where, u);
+		else if (event == USBFS_WENT)
+			went(u, where.syspath);
+	}
+	op_poll(u->loop, &u->op, u->monitor, POLLIN);
+}
+
+int usbfs_follow(struct usbfs *u)
+{
+	u->monitor = usbfs_udev_follow(u->udev);
+	if (u->monitor < 0)
+		return u->monitor;
+	op_poll(u->loop, &u->op, u->monitor, POLLIN);
+	usbfs_udev_each(u->udev, came, u);
+	list_for_each (it, &u->devices) {
+		struct usbfs_device *d =
+			list_entry(it, struct usbfs_device, node);
+
+		if (!d->placed)
+			log_info("%s: not plugged in; waiting for it",
+				 d->device.name);
+	}
+	return 0;
+}
+
+/* --- Life ------------------------------------------------------------------------------------------ */
+
+static void usbfs_device_destroy(struct usb_device *device)
+{
+	struct usbfs_device *d = device_of(device);
+
+	timer_stop(&d->retry);
+	list_remove(&d->node);
+	worker_fini(&d->worker);
+	free(d);
+}
+
+static const struct usb_device_ops usbfs_ops = {
+	.name = "usbfs",
+	.open = usbfs_open,
+	.close = usbfs_close,
+	.submit = usbfs_submit,
+	.cancel = usbfs_cancel,
+	.alloc = usbfs_alloc,
+	.admin = usbfs_admin,
+	.destroy = usbfs_device_destroy,
+};
+
+int usbfs_add(struct usbfs *u, const struct usbfs_selector *selector,
+	      struct usb_device **device)
+{
+	struct usbfs_device *d = calloc(1, sizeof(*d));
+	char name[96];
+
+	if (!d)
+		return -ENOMEM;
+	snprintf(name, sizeof(name), "USB device %.80s", selector->text);
+	usb_device_init(&d->device, &usbfs_ops, u->loop, name);
+	d->device.absent = true;
+	d->device.own_speed = true;
+	d->usbfs = u;
+	d->selector = *selector;
+	d->handle.fd = -1;
+	d->handle.libusb = u->libusb;
+	d->handle.keeper = u->keeper;
+	d->handle.id = u->next_id++;
+	worker_init(&d->worker, u->loop);
+	timer_init(&d->retry, try_again);
+	usbfs_io_init(&d->io, u->loop, u->pool);
+	d->io.gone = io_gone;
+	d->io.stopped = io_stopped;
+	d->io.starved = io_starved;
+	list_append(&u->devices, &d->node);
+	*device = &d->device;
+	return 0;
+}
+
+int usbfs_create(struct loop *loop, struct bufpool *pool,
+		 struct usbfs_keeper *keeper, bool force, struct usbfs **out)
+{
+	struct usbfs *u = calloc(1, sizeof(*u));
+	int ret = -ENOMEM;
+
+	if (!u)
+		return ret;
+	u->loop = loop;
+	u->pool = pool;
+	u->keeper = keeper;
+	u->force = force;
+	u->monitor = -1;
+	list_init(&u->devices);
+	op_init(&u->op, told);
+	/* It need not look for devices: they are handed to it. */
+	libusb_set_option(NULL, LIBUSB_OPTION_NO_DEVICE_DISCOVERY);
+	if (libusb_init(&u->libusb) < 0)
+		goto free;
+	ret = usbfs_udev_create(&u->udev);
+	if (ret < 0)
+		goto exit;
+	*out = u;
+	return 0;
+exit:
+	libusb_exit(u->libusb);
+free:
+	free(u);
+	return ret;
+}
+
+void usbfs_destroy(struct usbfs *u)
+{
+	if (!u)
+		return;
+	usbfs_udev_destroy(u->udev);
+	libusb_exit(u->libusb);
+	free(u);
+}
