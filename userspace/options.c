@@ -47,6 +47,9 @@ const char options_help[] =
 	"Others:\n"
 	"  --run COMMAND         run COMMAND by the shell, with RYLL_ADDRESS and\n"
 	"                        RYLL_SOCKET in its environment; exit as it does\n"
+	"  --fault SPEC          for tests: every device gets worse: seed=N,\n"
+	"                        error=N,short=N,delay=N:MS (of 1000 transfers),\n"
+	"                        unplug=N (at that transfer)\n"
 	"  --commit OVERLAY      merge an overlay into its base, and end\n"
 	"  --list                list what could be plugged in\n"
 	"  --show-limits         list what a peer may use at most\n"
@@ -183,6 +186,16 @@ static int add_usb(struct options *o, const char *text)
 	return 0;
 }
 
+static int add_fault(struct options *o, const char *text)
+{
+	const char *why;
+
+	o->faulty = true;
+	if (fault_parse(&o->fault, text, &why) < 0)
+		return complain("--fault: \"%s\" %s\n", text, why);
+	return 0;
+}
+
 static int add_port(struct socket_address *ports, size_t *n, const char *text)
 {
 	const char *why;
@@ -205,6 +218,8 @@ static int check(const struct options *o)
 	if (!o->n_listen && !o->n_connect && !o->stdio && !o->run && !o->mount)
 		return complain(
 			"nowhere to plug it in; use --listen, --connect or --stdio (see --help)\n");
+	if (o->mount && !o->n_disks)
+		return complain("--mount needs an image: it shows those\n");
 	if (!o->mount && (o->mount_rw || o->mount_allow_other))
 		return complain("%s needs --mount\n",
 				o->mount_rw ? "--mount-rw"
@@ -224,6 +239,7 @@ enum {
 	OPT_USB_CDROM,
 	OPT_USB_DEVICE,
 	OPT_FORCE,
+	OPT_FAULT,
 	OPT_LISTEN,
 	OPT_CONNECT,
 	OPT_STDIO,
@@ -245,6 +261,7 @@ static const struct option longs[] = {
 	{ "usb-cdrom", required_argument, NULL, OPT_USB_CDROM },
 	{ "usb-device", required_argument, NULL, OPT_USB_DEVICE },
 	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "fault", required_argument, NULL, OPT_FAULT },
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "connect", required_argument, NULL, OPT_CONNECT },
 	{ "stdio", no_argument, NULL, OPT_STDIO },
@@ -275,6 +292,8 @@ static int parse_option(struct options *o, int option, const char *arg)
 	case OPT_FORCE:
 		o->force = true;
 		return 0;
+	case OPT_FAULT:
+		return add_fault(o, arg);
 	case OPT_LISTEN:
 		return add_port(o->listen, &o->n_listen, arg);
 	case OPT_CONNECT:

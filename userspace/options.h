@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend/fault.h"
 #include "backend/usbfs_select.h"
 #include "base/err.h"
 #include "image/spec.h"
@@ -44,6 +45,8 @@ struct options {
 	size_t n_usb;
 	size_t n_devices; /* of both kinds */
 	bool force;
+	bool faulty; /* --fault, which says how */
+	struct fault_spec fault;
 	struct socket_address listen[OPTIONS_MAX_PORTS];
 	size_t n_listen;
 	struct socket_address connect[OPTIONS_MAX_PORTS];

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backend/disk.h"
+#include "backend/fault.h"
 #include "backend/scsi.h"
 #include "backend/usbfs.h"
 #include "base/log.h"
@@ -85,6 +86,21 @@ static int open_lun(struct bridge *b, const struct disk_spec *spec,
 	return -EINVAL;
 }
 
+/* Takes the device; --fault makes it worse. */
+static int plug(struct bridge *b, struct usb_device *device)
+{
+	if (b->options.faulty) {
+		int ret = fault_create(device, &b->options.fault, &device);
+
+		if (ret < 0) {
+			usb_device_destroy(device);
+			return ret;
+		}
+	}
+	registry_add(&b->registry, device);
+	return 0;
+}
+
 /* The device of the units specs[0] to specs[n - 1]. */
 static int add_device(struct bridge *b, const struct disk_spec *specs,
 		      struct bridge_image *entries, unsigned int n)
@@ -102,11 +118,12 @@ static int add_device(struct bridge *b, const struct disk_spec *specs,
 		}
 	}
 	ret = disk_create(b->loop, &b->pool, luns, n, &device);
+	if (!ret)
+		ret = plug(b, device);
 	if (ret < 0) {
 		log_err("%s: %s", specs->image.path, strerror(-ret));
 		return ret;
 	}
-	registry_add(&b->registry, device);
 	for (unsigned int i = 0; i < n; i++)
 		entries[i] = (struct bridge_image){ &specs[i], luns[i].image,
 						    device };
@@ -136,12 +153,11 @@ static int add_usb_device(struct bridge *b, const struct usbfs_selector *which)
 				   b->options.force, &b->usbfs);
 	if (!ret)
 		ret = usbfs_add(b->usbfs, which, &device);
-	if (ret < 0) {
+	if (!ret)
+		ret = plug(b, device);
+	if (ret < 0)
 		log_err("--usb-device %s: %s", which->text, strerror(-ret));
-		return ret;
-	}
-	registry_add(&b->registry, device);
-	return 0;
+	return ret;
 }
 
 /* In the order in which they were named, which --connect counts on. */

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The contract of struct usb_device_ops (usb/device.h, points 1 to 5), tested
- * by one set of tests against every backend.
+ * by one set of tests against every backend. With RYLL_REAL_DEVICE in the
+ * environment the backend is usbfs alone; tests/e2e/real-contract.sh does that
+ * in a guest that has such a device.
  */
 #include "../lib/rig.h"
 
+#include <stdlib.h>
+
+#include "backend/fault.h"
 #include "backend/null.h"
+#include "backend/usbfs.h"
 
 /* A backend, and how to make it do what the tests need. */
 struct subject {
@@ -27,7 +33,57 @@ static void make_null(struct rig *rig)
 	assert_int_equal(null_create(rig->loop, &rig->pool, &rig->device), 0);
 }
 
+static void make_fault(struct rig *rig, const char *text)
+{
+	struct fault_spec spec;
+	const char *why;
+
+	assert_int_equal(fault_parse(&spec, text, &why), 0);
+	assert_int_equal(fault_create(rig->device, &spec, &rig->device), 0);
+}
+
+/* A filter that does nothing must not be noticed. */
+static void make_disk_below(struct rig *rig)
+{
+	make_disk(rig);
+	make_fault(rig, "seed=1");
+}
+
+static void make_slow_null(struct rig *rig)
+{
+	make_null(rig);
+	make_fault(rig, "seed=2,delay=500:3");
+}
+
+/*
+ * A real device, where there is one: RYLL_REAL_DEVICE names it as --usb-device
+ * does. It sinks on endpoint 0x02, yields what it is asked for on 0x81 and
+ * nothing on 0x83.
+ */
+static void make_real(struct rig *rig)
+{
+	static struct usbfs_keeper keeper = { .socket = -1 };
+	static struct usbfs *usbfs;
+	struct usbfs_selector which;
+	const char *why;
+
+	usbfs_destroy(usbfs); /* of the test before */
+	assert_int_equal(
+		usbfs_selector_parse(&which, getenv("RYLL_REAL_DEVICE"), &why),
+		0);
+	assert_int_equal(
+		usbfs_create(rig->loop, &rig->pool, &keeper, false, &usbfs), 0);
+	assert_int_equal(usbfs_add(usbfs, &which, &rig->device), 0);
+	assert_int_equal(usbfs_follow(usbfs), 0);
+	assert_false(rig->device->absent);
+}
+
+static const struct subject real = { "usbfs", make_real, 0x83 };
 static const struct subject disk = { "disk", make_disk, BOT_EP_IN };
+static const struct subject disk_below = { "disk below a filter",
+					   make_disk_below, BOT_EP_IN };
+static const struct subject slow_null = { "null, delayed", make_slow_null,
+					  NULL_EP_NEVER };
 static const struct subject null = { "null", make_null, NULL_EP_NEVER };
 
 /* Both have these: */
@@ -535,13 +591,23 @@ int main(void)
 {
 	const struct CMUnitTest disk_tests[] = CONTRACT_OF(disk);
 	const struct CMUnitTest null_tests[] = CONTRACT_OF(null);
+	const struct CMUnitTest disk_below_tests[] = CONTRACT_OF(disk_below);
+	const struct CMUnitTest slow_null_tests[] = CONTRACT_OF(slow_null);
+	const struct CMUnitTest real_tests[] = CONTRACT_OF(real);
 	int failed;
 
 	/* Refusals are logged; they are expected here. */
 	log_level = LOG_LEVEL_ERR;
+	if (getenv("RYLL_REAL_DEVICE"))
+		return cmocka_run_group_tests_name("contract of usbfs",
+						   real_tests, NULL, NULL);
 	failed = cmocka_run_group_tests_name("contract of disk", disk_tests,
 					     NULL, NULL);
 	failed += cmocka_run_group_tests_name("contract of null", null_tests,
 					      NULL, NULL);
+	failed += cmocka_run_group_tests_name("contract of disk below fault",
+					      disk_below_tests, NULL, NULL);
+	failed += cmocka_run_group_tests_name("contract of null below fault",
+					      slow_null_tests, NULL, NULL);
 	return failed;
 }

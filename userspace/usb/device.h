@@ -149,8 +149,6 @@ struct usb_device_ops {
 	void (*destroy)(struct usb_device *device);
 };
 
-struct registry;
-
 enum usb_device_state {
 	USB_DEVICE_FREE,
 	USB_DEVICE_OPENING,
@@ -161,11 +159,11 @@ enum usb_device_state {
 struct usb_device {
 	const struct usb_device_ops *ops;
 	struct loop *loop;
-	/* It became free again; set by the registry, else NULL. */
+	/* It became free again; the owner's, else NULL. */
 	void (*freed)(struct usb_device *device);
-	struct registry *registry; /* borrows; NULL: in none */
-	struct list node;	   /* on registry->devices */
-	char name[96];		   /* for people: what it is and of what */
+	void *owner;	  /* borrows: its registry, or the filter over it */
+	struct list node; /* on registry->devices */
+	char name[96];	  /* for people: what it is and of what */
 	enum usb_device_state state;
 	bool absent;	      /* not there now: offered to nobody */
 	bool own_speed;	      /* a real device: it has one speed, no other */

@@ -24,7 +24,9 @@ static bool suits(const struct registry_waiter *waiter,
 /* The first who waits for such a device gets it. */
 static void freed(struct usb_device *device)
 {
-	list_for_each_safe (it, &device->registry->waiters) {
+	struct registry *registry = device->owner;
+
+	list_for_each_safe (it, &registry->waiters) {
 		struct registry_waiter *waiter =
 			list_entry(it, struct registry_waiter, node);
 
@@ -38,7 +40,7 @@ static void freed(struct usb_device *device)
 
 void registry_add(struct registry *registry, struct usb_device *device)
 {
-	device->registry = registry;
+	device->owner = registry;
 	device->freed = freed;
 	list_append(&registry->devices, &device->node);
 }
