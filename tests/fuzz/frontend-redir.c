@@ -29,7 +29,8 @@ struct fuzz {
 	struct redir_session session;
 	size_t chunk; /* bytes that come in at once; 0: all */
 	bool failed, closed, hello_sent;
-	struct span in; /* what is left of the input */
+	unsigned int sent; /* packets, since the peer has taken them */
+	struct span in;	   /* what is left of the input */
 };
 
 static struct fuzz *fuzz_of(struct redir_session *s)
@@ -59,7 +60,14 @@ static void session_send(struct redir_session *s, const void *head,
 	assert(usbredir_header_size(caps) + header.length == head_len + len);
 	assert(f->hello_sent == (header.type != USBREDIR_HELLO));
 	f->hello_sent = true;
+	f->sent++;
 	buf_put(buf);
+}
+
+/* A device that answers at once fills any queue in no time. */
+static bool session_full(struct redir_session *s)
+{
+	return fuzz_of(s)->sent > 200;
 }
 
 static void session_failed(struct redir_session *s)
@@ -81,6 +89,7 @@ static void session_closed(struct redir_session *s)
 
 static const struct redir_session_ops session_ops = {
 	.send = session_send,
+	.full = session_full,
 	.failed = session_failed,
 	.detached = session_detached,
 	.closed = session_closed,

@@ -3,7 +3,8 @@
  * A USB device for tests of frontends: it does what the test says, when the
  * test says so.
  *
- * Endpoints: control, bulk IN 0x81, bulk OUT 0x02.
+ * Endpoints: control; of interface 0 bulk IN 0x81 and OUT 0x02 with streams,
+ * interrupt IN 0x83 and OUT 0x04; of interface 1 isochronous IN 0x85, OUT 0x06.
  */
 #ifndef TESTS_FAKE_DEVICE_H
 #define TESTS_FAKE_DEVICE_H
@@ -17,6 +18,13 @@
 
 #define FAKE_IN 0x81
 #define FAKE_OUT 0x02
+#define FAKE_INT_IN 0x83
+#define FAKE_INT_OUT 0x04
+#define FAKE_ISO_IN 0x85
+#define FAKE_ISO_OUT 0x06
+#define FAKE_STREAMS 4u
+#define FAKE_INT_BYTES 16u /* in an interval */
+#define FAKE_ISO_BYTES 100u
 
 struct fake_device {
 	struct usb_device device;
@@ -36,6 +44,7 @@ struct fake_device {
 	/* What happened: */
 	enum usb_speed speed; /* asked for in the last open */
 	unsigned int resets;
+	unsigned int halts_cleared;
 	uint32_t arrived;	 /* of the last early URB */
 	struct usb_admin *admin; /* the last that is held */
 };
@@ -45,17 +54,30 @@ static inline struct fake_device *fake_of(struct usb_device *device)
 	return container_of(device, struct fake_device, device);
 }
 
-/* Ends a taken URB now. IN: the bytes are 0, 1, 2 ... */
+static inline void fake_fill_packets(struct urb *urb)
+{
+	for (unsigned int i = 0; i < urb->n_packets; i++)
+		urb->packets[i].actual = urb->packets[i].len;
+}
+
+/*
+ * Ends a taken URB now. IN: the bytes are 0, 1, 2 ... An isochronous one has
+ * its packets full when actual is all; else they are as the test made them.
+ */
 static inline void fake_complete(struct fake_device *fake, struct urb *urb,
 				 int status, uint32_t actual)
 {
 	urb->status = status;
 	urb->actual = actual;
+	if (urb->type == USB_ISO && actual == urb->len)
+		fake_fill_packets(urb);
 	if ((urb->ep & USB_DIR_IN) && actual) {
-		urb->buf = bufpool_get(fake->pool, actual);
+		uint32_t len = urb->type == USB_ISO ? urb->len : actual;
+
+		urb->buf = bufpool_get(fake->pool, len);
 		assert(urb->buf);
 		urb->off = 0;
-		for (uint32_t i = 0; i < actual; i++)
+		for (uint32_t i = 0; i < len; i++)
 			urb->buf->data[i] = (uint8_t)i;
 	}
 	list_remove(&urb->backend_node);
@@ -81,15 +103,27 @@ static inline void fake_complete_all(struct fake_device *fake, int status)
 static inline void fake_fill_info(struct fake_device *fake)
 {
 	struct usb_info *info = &fake->device.info;
-	struct usb_endpoint bulk = { .type = USB_BULK, .max_packet = 512 };
+	struct usb_endpoint bulk = { .type = USB_BULK,
+				     .max_packet = 512,
+				     .max_streams = FAKE_STREAMS };
+	/* Without interval_bytes, and with. */
+	struct usb_endpoint interrupt = { .type = USB_INTERRUPT,
+					  .interval = 4,
+					  .max_packet = FAKE_INT_BYTES };
+	struct usb_endpoint iso = { .type = USB_ISO,
+				    .interval = 1,
+				    .interface = 1,
+				    .max_packet = 50 | 1 << 11,
+				    .interval_bytes = FAKE_ISO_BYTES };
 
 	*info = (struct usb_info){
 		.speed = fake->speed,
 		.vendor = 0x1234,
 		.product = 0x5678,
 		.bcd_device = 0x0102,
-		.n_interfaces = 1,
+		.n_interfaces = 2,
 		.interface[0] = { 0, 0xff, 0x11, 0x22 },
+		.interface[1] = { 1, 0x01, 0x02, 0x00 },
 	};
 	for (unsigned int i = 0; i < USB_ENDPOINT_SLOTS; i++)
 		info->endpoint[i].type = USB_NO_ENDPOINT;
@@ -97,6 +131,10 @@ static inline void fake_fill_info(struct fake_device *fake)
 	info->endpoint[usb_slot(0x80)].type = USB_CONTROL;
 	info->endpoint[usb_slot(FAKE_IN)] = bulk;
 	info->endpoint[usb_slot(FAKE_OUT)] = bulk;
+	info->endpoint[usb_slot(FAKE_INT_IN)] = interrupt;
+	info->endpoint[usb_slot(FAKE_INT_OUT)] = interrupt;
+	info->endpoint[usb_slot(FAKE_ISO_IN)] = iso;
+	info->endpoint[usb_slot(FAKE_ISO_OUT)] = iso;
 }
 
 static inline void fake_open(struct usb_device *device, enum usb_speed speed)
@@ -140,13 +178,15 @@ static inline int fake_submit(struct usb_device *device, struct urb *urb)
 	}
 	urb->actual = urb->len;
 	if ((urb->ep & USB_DIR_IN) && urb->len) {
-		if (fake->most)
+		if (fake->most && urb->type != USB_ISO)
 			urb->actual = MIN(urb->len, fake->most);
 		urb->buf = bufpool_get(fake->pool, urb->actual);
 		assert(urb->buf);
 		urb->off = 0;
 		memset(urb->buf->data, 0xa5, urb->actual);
 	}
+	if (urb->type == USB_ISO)
+		fake_fill_packets(urb);
 	usb_complete_later(urb);
 	return 0;
 }
@@ -174,6 +214,7 @@ static inline void fake_admin(struct usb_device *device,
 	struct fake_device *fake = fake_of(device);
 
 	fake->resets += admin->type == USB_RESET;
+	fake->halts_cleared += admin->type == USB_CLEAR_HALT;
 	if (fake->hold_admin) {
 		fake->admin = admin;
 		return;

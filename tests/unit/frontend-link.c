@@ -327,7 +327,7 @@ static void test_many_answers(void **state)
 	uint8_t out[USBREDIR_MAX_HEAD + 4 + N * 16], in[8192];
 	/* Ours, what attaching says, and N answers of 16 + 2 bytes. */
 	size_t expected =
-		12 + 64 + 4 + (16 + 160) + (16 + 132) + (16 + 10) + N * 18;
+		12 + 64 + 4 + (16 + 288) + (16 + 132) + (16 + 10) + N * 18;
 	size_t len;
 	struct timer timer;
 	struct transport *t;

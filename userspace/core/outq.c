@@ -12,7 +12,15 @@ static size_t msg_size(const struct outq_msg *msg)
 
 static size_t msg_memory(const struct outq_msg *msg)
 {
-	return sizeof(*msg) + (msg->buf ? msg->buf->size : 0);
+	return sizeof(*msg) + (msg->counted ? msg->buf->size : 0);
+}
+
+/* Messages in a row may carry pieces of one buffer; the first counts it. */
+static bool counts(const struct outq *q, const struct buf *buf)
+{
+	return buf &&
+	       (list_empty(&q->msgs) ||
+		list_entry(q->msgs.prev, struct outq_msg, node)->buf != buf);
 }
 
 static void msg_free(struct outq *q, struct outq_msg *msg)
@@ -54,6 +62,7 @@ int outq_push(struct outq *q, const void *head, size_t head_len,
 	msg->buf = buf;
 	msg->off = off;
 	msg->len = len;
+	msg->counted = counts(q, buf);
 	list_append(&q->msgs, &msg->node);
 	q->bytes += msg_size(msg);
 	q->memory += msg_memory(msg);
@@ -103,6 +112,7 @@ static bool repair(struct outq *q, struct outq_msg *msg)
 	buf_put(msg->buf);
 	msg->buf = zeros;
 	msg->off = 0;
+	msg->counted = true;
 	q->memory += msg_memory(msg);
 	pool->torn++;
 	return true;

@@ -8,6 +8,7 @@
 
 #include "frontend/redir_describe.h"
 #include "frontend/redir_send.h"
+#include "frontend/redir_stream.h"
 #include "wire/usbdesc.h"
 
 /*
@@ -39,7 +40,7 @@ struct redir_admin {
 
 /* --- The device comes and goes ------------------------------------------------------- */
 
-static void settle(struct redir_session *s)
+void redir_session_settle(struct redir_session *s)
 {
 	if (s->closing && !s->device && !s->owed && s->state != REDIR_CLOSED) {
 		s->state = REDIR_CLOSED;
@@ -100,9 +101,10 @@ static void device_opened(struct usb_listener *listener, int status)
 	redir_send_device(s);
 }
 
-/* Nobody waits for answers any more. */
+/* Nobody waits for answers, or for what comes by itself, any more. */
 static void forget_requests(struct redir_session *s)
 {
+	redir_streams_end(s);
 	list_for_each_safe (it, &s->urbs)
 		list_remove(it);
 	list_for_each_safe (it, &s->admins)
@@ -146,7 +148,7 @@ static void device_gone(struct usb_listener *listener)
 	if (s->state != REDIR_DETACHING)
 		s->state = REDIR_NO_DEVICE;
 	check_detached(s);
-	settle(s);
+	redir_session_settle(s);
 }
 
 static const struct usb_listener_ops listener_ops = {
@@ -264,7 +266,7 @@ static void urb_complete(struct urb *urb)
 	buf_put(urb->buf);
 	free(ru);
 	s->owed--;
-	settle(s);
+	redir_session_settle(s);
 }
 
 /* Takes payload. early: it is still arriving. */
@@ -397,7 +399,7 @@ static void admin_complete(struct usb_admin *admin)
 	}
 	free(ra);
 	s->owed--;
-	settle(s);
+	redir_session_settle(s);
 }
 
 static struct redir_admin *new_admin(struct redir_session *s,
@@ -420,6 +422,7 @@ static void start_admin(struct redir_session *s, struct redir_admin *ra)
 	list_append(&s->admins, &ra->node);
 	s->owed++;
 	if (s->device && s->state == REDIR_ATTACHED) {
+		redir_streams_yield(s, &ra->admin);
 		usb_admin(s->device, &ra->admin);
 		return;
 	}
@@ -508,42 +511,6 @@ static void control_request(struct redir_session *s,
 	start_admin(s, ra);
 }
 
-/* --- What no device of ours has yet ------------------------------------------------------ */
-
-static void refuse_stream(struct redir_session *s,
-			  const struct usbredir_msg *msg)
-{
-	int reason = s->state == REDIR_ATTACHED ? -EINVAL : -EIO;
-	struct usbredir_msg answer = { .id = msg->id };
-
-	switch (msg->type) {
-	case USBREDIR_START_ISO_STREAM:
-	case USBREDIR_STOP_ISO_STREAM:
-		answer.type = USBREDIR_ISO_STREAM_STATUS;
-		answer.iso_stream.endpoint = msg->iso_stream.endpoint;
-		answer.iso_stream.status =
-			(uint8_t)redir_describe_error(reason);
-		break;
-	case USBREDIR_START_INTERRUPT_RECEIVING:
-	case USBREDIR_STOP_INTERRUPT_RECEIVING:
-		answer.type = USBREDIR_INTERRUPT_RECEIVING_STATUS;
-		answer.interrupt_receiving.endpoint =
-			msg->interrupt_receiving.endpoint;
-		answer.interrupt_receiving.status =
-			(uint8_t)redir_describe_error(
-				reason == -EINVAL ? -EPIPE : reason);
-		break;
-	default:
-		answer.type = USBREDIR_BULK_RECEIVING_STATUS;
-		answer.bulk_receiving.endpoint = msg->bulk_receiving.endpoint;
-		answer.bulk_receiving.stream_id = msg->bulk_receiving.stream_id;
-		answer.bulk_receiving.status =
-			(uint8_t)redir_describe_error(reason);
-		break;
-	}
-	redir_send_msg(s, &answer);
-}
-
 /* --- Packets -------------------------------------------------------------------------------- */
 
 static void take_hello(struct redir_session *s, const struct usbredir_msg *msg,
@@ -602,6 +569,24 @@ static void take_reject(struct redir_session *s)
 	usb_close(s->device);
 }
 
+/* Takes payload. */
+static void take_transfer(struct redir_session *s,
+			  const struct usbredir_msg *msg, struct buf *payload)
+{
+	if (s->state != REDIR_ATTACHED) {
+		buf_put(payload);
+		reply(s, msg, -EIO, 0, NULL, 0);
+	} else if (msg->type == USBREDIR_CONTROL_PACKET) {
+		control_request(s, msg, payload);
+	} else {
+		start_transfer(s, msg,
+			       msg->type == USBREDIR_BULK_PACKET
+				       ? USB_BULK
+				       : USB_INTERRUPT,
+			       payload, false);
+	}
+}
+
 static void parser_packet(struct redir_parser *parser,
 			  const struct usbredir_msg *msg, struct buf *payload)
 {
@@ -627,7 +612,7 @@ static void parser_packet(struct redir_parser *parser,
 	case USBREDIR_STOP_INTERRUPT_RECEIVING:
 	case USBREDIR_START_BULK_RECEIVING:
 	case USBREDIR_STOP_BULK_RECEIVING:
-		refuse_stream(s, msg);
+		redir_stream_request(s, msg);
 		break;
 	case USBREDIR_CANCEL_DATA_PACKET:
 		cancel(s, msg->id);
@@ -648,22 +633,13 @@ static void parser_packet(struct redir_parser *parser,
 		redir_session_detach(s);
 		break;
 	case USBREDIR_ISO_PACKET:
-		break; /* no device has them; they are not answered */
+		redir_stream_iso_packet(s, msg, payload);
+		break;
 	case USBREDIR_CONTROL_PACKET:
 	case USBREDIR_BULK_PACKET:
 	case USBREDIR_INTERRUPT_PACKET:
-		if (s->state != REDIR_ATTACHED) {
-			reply(s, msg, -EIO, 0, NULL, 0);
-		} else if (msg->type == USBREDIR_CONTROL_PACKET) {
-			control_request(s, msg, payload);
-			return;
-		} else if (msg->type == USBREDIR_BULK_PACKET) {
-			start_transfer(s, msg, USB_BULK, payload, false);
-			return;
-		} else {
-			reply(s, msg, -EPIPE, 0, NULL, 0);
-		}
-		break;
+		take_transfer(s, msg, payload);
+		return;
 	default: /* packets of a host never pass usbredir_check_header() */
 		break;
 	}
@@ -784,8 +760,15 @@ void redir_session_init(struct redir_session *s,
 	timer_init(&s->slower, attach_slower);
 	list_init(&s->urbs);
 	list_init(&s->admins);
+	list_init(&s->streams);
 	snprintf(s->peer, sizeof(s->peer), "%s", peer);
 	redir_send_hello(s);
+}
+
+void redir_session_drained(struct redir_session *s)
+{
+	if (!s->closing)
+		redir_streams_resume(s);
 }
 
 void redir_session_close(struct redir_session *s)
@@ -799,7 +782,7 @@ void redir_session_close(struct redir_session *s)
 	forget_requests(s);
 	if (s->device)
 		usb_close(s->device);
-	settle(s);
+	redir_session_settle(s);
 }
 
 void redir_session_fini(struct redir_session *s)

@@ -24,9 +24,9 @@
 #include "usb/registry.h"
 #include "wire/usbredir.h"
 
-/* bulk_streams and bulk_receiving come with devices that have them. */
 #define REDIR_CAPS                                                             \
-	(USBREDIR_CAP_CONNECT_DEVICE_VERSION | USBREDIR_CAP_FILTER |           \
+	(USBREDIR_CAP_BULK_STREAMS | USBREDIR_CAP_BULK_RECEIVING |             \
+	 USBREDIR_CAP_CONNECT_DEVICE_VERSION | USBREDIR_CAP_FILTER |           \
 	 USBREDIR_CAP_DEVICE_DISCONNECT_ACK |                                  \
 	 USBREDIR_CAP_EP_INFO_MAX_PACKET_SIZE | USBREDIR_CAP_64BITS_IDS |      \
 	 USBREDIR_CAP_32BITS_BULK_LENGTH)
@@ -38,6 +38,9 @@ struct redir_session_ops {
 	 * at off of buf, whose reference goes to the callee (may be NULL). */
 	void (*send)(struct redir_session *s, const void *head, size_t head_len,
 		     struct buf *buf, uint32_t off, uint32_t len);
+	/* So much waits to be sent that what comes by itself, see
+	 * redir_stream.h, has to wait: for redir_session_drained(). */
+	bool (*full)(struct redir_session *s);
 	/* The stream cannot be understood any further; why has been logged.
 	 * The owner calls redir_session_close(), not from within. */
 	void (*failed)(struct redir_session *s);
@@ -78,6 +81,7 @@ struct redir_session {
 	/* In flight and to be answered: */
 	struct list urbs;     /* struct redir_urb */
 	struct list admins;   /* struct redir_admin */
+	struct list streams;  /* struct redir_stream */
 	struct urb *arriving; /* early, its data is coming; NULL: none */
 	unsigned int owed;    /* URBs and admin requests that will complete */
 	bool ack_due;	      /* device_disconnect was sent, its ack is due */
@@ -109,6 +113,9 @@ static inline void redir_session_filled(struct redir_session *s, size_t n)
 	redir_parser_filled(&s->parser, n);
 }
 
+/* ops->full() may say no again. */
+void redir_session_drained(struct redir_session *s);
+
 /* Takes the device from the peer and lets it know; ends with detached. */
 void redir_session_detach(struct redir_session *s);
 
@@ -117,6 +124,10 @@ void redir_session_detach(struct redir_session *s);
  * from redir_session_space() may be lent to the kernel still: it stays.
  */
 void redir_session_close(struct redir_session *s);
+
+/* For the parts of a session: one that was owed has come back. A session that
+ * is closing may be gone then. */
+void redir_session_settle(struct redir_session *s);
 
 /* After closed, when nobody has that memory any more. */
 void redir_session_fini(struct redir_session *s);

@@ -47,6 +47,11 @@ static void end_later(struct redir_link *link)
 
 /* --- Sending ------------------------------------------------------------------------- */
 
+static bool is_full(const struct redir_link *link)
+{
+	return outq_memory(&link->out) > REDIR_MAX_STREAMED;
+}
+
 static void flush(struct task *task)
 {
 	struct redir_link *link = container_of(task, struct redir_link, flush);
@@ -73,8 +78,9 @@ static void flush(struct task *task)
 	for (unsigned int i = 0; i < n; i++)
 		left -= iov[i].iov_len;
 	/* Success may be told lazily, with what the peer says next: not when
-	 * it waits for the rest, nor when nobody listens to it. */
-	if (left || !link->receiving || link->finishing)
+	 * it waits for the rest, nor when nobody listens to it, nor when
+	 * streams wait for room. */
+	if (left || !link->receiving || link->finishing || is_full(link))
 		loop_hurry(link->session.loop);
 }
 
@@ -101,6 +107,8 @@ static void sent(struct transport *t, int res)
 	outq_consume(&link->out, (size_t)res);
 	if (outq_bytes(&link->out) || link->finishing)
 		loop_post(t->loop, &link->flush);
+	if (!is_full(link))
+		redir_session_drained(&link->session);
 	receive(link);
 }
 
@@ -171,6 +179,11 @@ static const struct transport_user user = {
 
 /* --- The session's events --------------------------------------------------------------- */
 
+static bool session_full(struct redir_session *s)
+{
+	return is_full(link_of(s));
+}
+
 static void session_failed(struct redir_session *s)
 {
 	end_later(link_of(s));
@@ -196,6 +209,7 @@ static void session_closed(struct redir_session *s)
 
 static const struct redir_session_ops session_ops = {
 	.send = session_send,
+	.full = session_full,
 	.failed = session_failed,
 	.detached = session_detached,
 	.closed = session_closed,

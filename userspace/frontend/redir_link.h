@@ -12,6 +12,8 @@
 
 /* Memory of answers that the peer has not taken; above it nothing is read. */
 #define REDIR_MAX_UNSENT (8u << 20)
+/* Above it streams pause; less, so that they do not silence requests. */
+#define REDIR_MAX_STREAMED (4u << 20)
 
 /* How long a detached peer may take to acknowledge it. */
 #define REDIR_ACK_MS 1000
