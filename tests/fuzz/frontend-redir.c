@@ -189,6 +189,75 @@ static void feed_bulk(struct fuzz *f)
 	feed(f, NULL, flags & 0x40 ? payload_due(f) / 2 : payload_due(f));
 }
 
+static void feed_msg(struct fuzz *f, const struct usbredir_msg *msg)
+{
+	uint8_t head[USBREDIR_MAX_HEAD];
+
+	feed(f, head, usbredir_encode(msg, f->session.caps, head));
+	feed(f, NULL, msg->data_len);
+}
+
+/* Starts and stops, of endpoints that there are. */
+static void feed_start(struct fuzz *f)
+{
+	uint8_t what = span_u8(&f->in), how = span_u8(&f->in);
+	struct usbredir_msg msg = { .id = what & 15 };
+
+	switch (what >> 4 & 7) {
+	case 0:
+	case 1:
+		msg.type = what & 16 ? USBREDIR_START_INTERRUPT_RECEIVING
+				     : USBREDIR_STOP_INTERRUPT_RECEIVING;
+		msg.interrupt_receiving.endpoint = FAKE_INT_IN;
+		break;
+	case 2:
+	case 3:
+		if (!(f->session.caps & USBREDIR_CAP_BULK_RECEIVING))
+			return;
+		msg.type = what & 16 ? USBREDIR_START_BULK_RECEIVING
+				     : USBREDIR_STOP_BULK_RECEIVING;
+		msg.bulk_receiving = (struct usbredir_bulk_receiving){
+			.endpoint = FAKE_IN,
+			.stream_id = how & 3,
+			.bytes_per_transfer = 512u << (how >> 2 & 15),
+			.no_transfers = 1 + (how >> 6),
+		};
+		break;
+	default:
+		msg.type = what & 16 ? USBREDIR_START_ISO_STREAM
+				     : USBREDIR_STOP_ISO_STREAM;
+		msg.iso_stream.endpoint = what & 32 ? FAKE_ISO_IN
+						    : FAKE_ISO_OUT;
+		msg.iso_stream.pkts_per_urb = 1 + (how & 15);
+		msg.iso_stream.no_urbs = 1 + (how >> 4);
+		break;
+	}
+	feed_msg(f, &msg);
+}
+
+/* Many packets for OUT endpoints, for little input. */
+static void feed_out(struct fuzz *f)
+{
+	uint8_t what = span_u8(&f->in);
+	struct usbredir_msg msg = {
+		.type = what & 0x80 ? USBREDIR_INTERRUPT_PACKET
+				    : USBREDIR_ISO_PACKET,
+		.data_len = span_u8(&f->in) % (FAKE_ISO_BYTES + 2),
+	};
+
+	msg.transfer.endpoint = what & 0x80 ? FAKE_INT_OUT : FAKE_ISO_OUT;
+	msg.transfer.length = msg.data_len;
+	for (unsigned int n = what & 0x3f; n && !f->failed; n--)
+		feed_msg(f, &msg);
+}
+
+/* The peer has taken all that was sent. */
+static void drained(struct fuzz *f)
+{
+	f->sent = 0;
+	redir_session_drained(&f->session);
+}
+
 static void feed_hello(struct fuzz *f)
 {
 	struct usbredir_msg msg = { .type = USBREDIR_HELLO, .data_len = 4 };
@@ -248,7 +317,7 @@ static void step(struct fuzz *f)
 {
 	uint8_t op = span_u8(&f->in);
 
-	switch (op % 10) {
+	switch (op % 13) {
 	case 0:
 		feed_input(f, span_u8(&f->in));
 		break;
@@ -276,6 +345,15 @@ static void step(struct fuzz *f)
 		break;
 	case 9:
 		redir_session_detach(&f->session);
+		break;
+	case 10:
+		feed_start(f);
+		break;
+	case 11:
+		feed_out(f);
+		break;
+	case 12:
+		drained(f);
 		break;
 	}
 }

@@ -196,15 +196,39 @@ static void test_repair(void **state)
 	close(fd);
 }
 
+/* Pieces of one buffer cost it once. */
+static void test_memory_of_pieces(void **state)
+{
+	struct buf *buf = text("abcdef");
+	struct buf *other = text("x");
+	struct outq q;
+	size_t one;
+
+	(void)state;
+	outq_init(&q);
+	assert_int_equal(outq_push(&q, "1", 1, buf_ref(buf), 0, 2), 0);
+	one = outq_memory(&q);
+	assert_true(one >= buf->size);
+	assert_int_equal(outq_push(&q, "2", 1, buf_ref(buf), 2, 2), 0);
+	assert_int_equal(outq_memory(&q), 2 * one - buf->size);
+	assert_int_equal(outq_push(&q, "3", 1, other, 0, 1), 0);
+	assert_int_equal(outq_push(&q, "4", 1, buf, 4, 2), 0);
+	assert_int_equal(outq_memory(&q), 4 * one - buf->size);
+	assert_string_equal(next(&q, 16), "1ab2cd3x4ef");
+	outq_consume(&q, 3);
+	assert_int_equal(outq_memory(&q), 3 * one - buf->size);
+	outq_consume(&q, 8);
+	assert_int_equal(outq_memory(&q), 0);
+	outq_fini(&q);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_outq),
-		TEST(test_bufpool),
-		TEST(test_cache_is_bounded),
-		TEST(test_wrap),
-		TEST(test_repair),
+		TEST(test_outq),    TEST(test_memory_of_pieces),
+		TEST(test_bufpool), TEST(test_cache_is_bounded),
+		TEST(test_wrap),    TEST(test_repair),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

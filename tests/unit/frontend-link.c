@@ -307,6 +307,50 @@ static void test_stops_receiving(void **state)
 	end(&b);
 }
 
+/* What has been asked to leave, has: one send of it. */
+static void send_once(struct bench *b)
+{
+	turns(b);
+	assert_true(b->wire.sending);
+	b->wire.sending = false;
+	b->wire.transport.user->sent(&b->wire.transport, (int)b->wire.send_len);
+}
+
+/* A device that always has more, and a peer that reads when it likes. */
+static void test_stream_pauses(void **state)
+{
+	const uint32_t len = 256 << 10;
+	struct usbredir_msg start = {
+		.type = USBREDIR_START_BULK_RECEIVING,
+		.bulk_receiving = { 0, len, FAKE_IN, 2, 0 },
+	};
+	struct bench b;
+
+	(void)state;
+	begin(&b);
+	b.fake->hold_urbs = false;
+	arrive_msg(&b, &start, NULL, 0, REDIR_CAPS);
+	for (int i = 0; i < 100; i++) {
+		turns(&b);
+		assert_int_equal(b.fake->device.inflight_urbs, 0);
+		assert_in_range(outq_memory(&b.link->out), REDIR_MAX_STREAMED,
+				REDIR_MAX_STREAMED + 4 * len);
+		/* Requests are heard all the same. */
+		assert_non_null(b.wire.recv_buf);
+		send_once(&b);
+	}
+	b.fake->hold_urbs = true;
+	start.type = USBREDIR_STOP_BULK_RECEIVING;
+	arrive_msg(&b, &start, NULL, 0, REDIR_CAPS);
+	drain(&b);
+	assert_int_equal(outq_memory(&b.link->out), 0);
+	b.wire.recv_buf = NULL;
+	b.wire.transport.user->received(&b.wire.transport, 0);
+	turns(&b);
+	wire_closed(&b);
+	end(&b);
+}
+
 static bool time_over;
 
 static void late(struct timer *timer)
@@ -372,6 +416,7 @@ int main(void)
 		cmocka_unit_test(test_device_is_slow),
 		cmocka_unit_test(test_finish),
 		cmocka_unit_test(test_stops_receiving),
+		cmocka_unit_test(test_stream_pauses),
 		cmocka_unit_test(test_many_answers),
 	};
 
