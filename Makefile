@@ -12,6 +12,7 @@ O ?= build
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
+UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
 
 CC ?= cc
 CFLAGS ?= -O2 -g
@@ -218,6 +219,8 @@ install: all man
 		install -D -m 644 $$page \
 			$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; \
 	done
+	install -D -m 644 tools/packaging/70-ryll-bridge.rules \
+		$(DESTDIR)$(UDEVDIR)/70-ryll-bridge.rules
 
 clean:
 	rm -rf $(O) $(O)-san $(O)-fuzz
