@@ -18,7 +18,11 @@ struct subject {
 	const char *name;
 	void (*make)(struct rig *rig);
 	uint8_t waiting_ep; /* IN: a URB waits there by itself */
+	uint8_t in, out;    /* bulk */
 };
+
+/* The one that is tested. */
+static const struct subject *now;
 
 static void make_disk(struct rig *rig)
 {
@@ -57,8 +61,8 @@ static void make_slow_null(struct rig *rig)
 
 /*
  * A real device, where there is one: RYLL_REAL_DEVICE names it as --usb-device
- * does. It sinks on endpoint 0x02, yields what it is asked for on 0x81 and
- * nothing on 0x83.
+ * does. It takes all on endpoint 0x04, yields what it is asked for on 0x82 and
+ * nothing on 0x83: see guest-vhci.c.
  */
 static void make_real(struct rig *rig)
 {
@@ -78,30 +82,22 @@ static void make_real(struct rig *rig)
 	assert_false(rig->device->absent);
 }
 
-static const struct subject real = { "usbfs", make_real, 0x83 };
-static const struct subject disk = { "disk", make_disk, BOT_EP_IN };
+static const struct subject real = { "usbfs", make_real, 0x83, 0x82, 0x04 };
+static const struct subject disk = { "disk", make_disk, BOT_EP_IN, 0x81, 0x02 };
 static const struct subject disk_below = { "disk below a filter",
-					   make_disk_below, BOT_EP_IN };
+					   make_disk_below, BOT_EP_IN, 0x81,
+					   0x02 };
 static const struct subject slow_null = { "null, delayed", make_slow_null,
-					  NULL_EP_NEVER };
-static const struct subject null = { "null", make_null, NULL_EP_NEVER };
-
-/* Both have these: */
-#define EP_IN 0x81
-#define EP_OUT 0x02
+					  NULL_EP_NEVER, 0x81, 0x02 };
+static const struct subject null = { "null", make_null, NULL_EP_NEVER, 0x81,
+				     0x02 };
 
 static void begin(struct rig *rig, void **state)
 {
-	const struct subject *subject = *state;
-
+	now = *state;
 	rig_init(rig);
-	subject->make(rig);
+	now->make(rig);
 	rig_open(rig, USB_SPEED_SUPER);
-}
-
-static uint8_t waiting_ep(void **state)
-{
-	return ((const struct subject *)*state)->waiting_ep;
 }
 
 /* TEST UNIT READY: what a disk takes, and a null device anyway. */
@@ -110,7 +106,7 @@ static void make_out(struct rig *rig, struct rig_urb *u)
 	uint8_t cbw[BOT_CBW_SIZE];
 
 	rig_cbw(rig, cbw, RIG_NONE, 0, CDB(0x00));
-	rig_urb_out(rig, u, EP_OUT, cbw, sizeof(cbw));
+	rig_urb_out(rig, u, now->out, cbw, sizeof(cbw));
 }
 
 /* --- 1: taken, completes once, never inside submit ---------------------------- */
@@ -125,7 +121,7 @@ static void test_completes_once(void **state)
 	rig_submit(&rig, &out); /* asserts: not inside */
 	assert_int_equal(rig_finish(&rig, &out), 0);
 	assert_int_equal(out.urb.actual, BOT_CBW_SIZE);
-	rig_urb_in(&in, EP_IN, BOT_CSW_SIZE);
+	rig_urb_in(&in, now->in, BOT_CSW_SIZE);
 	rig_submit(&rig, &in);
 	assert_int_equal(rig_finish(&rig, &in), 0);
 	assert_int_equal(in.urb.actual, BOT_CSW_SIZE);
@@ -185,7 +181,7 @@ static struct rig_urb chained;
 static void submit_chained(struct rig_urb *u)
 {
 	(void)u;
-	rig_urb_in(&chained, EP_IN, BOT_CSW_SIZE);
+	rig_urb_in(&chained, now->in, BOT_CSW_SIZE);
 	rig_submit(chained_rig, &chained);
 }
 
@@ -225,13 +221,13 @@ static void test_refuses(void **state)
 	begin(&rig, state);
 	rig_urb_in(&u, 0x85, 512);
 	expect_refusal(&rig, &u, -ENOENT);
-	rig_urb_in(&u, EP_IN, 512);
+	rig_urb_in(&u, now->in, 512);
 	u.urb.type = USB_INTERRUPT;
 	expect_refusal(&rig, &u, -EINVAL);
-	rig_urb_in(&u, EP_IN, 512);
+	rig_urb_in(&u, now->in, 512);
 	u.urb.stream = 1;
 	expect_refusal(&rig, &u, -EINVAL);
-	rig_urb_in(&u, EP_IN, USB_MAX_URB_BYTES + 1);
+	rig_urb_in(&u, now->in, USB_MAX_URB_BYTES + 1);
 	expect_refusal(&rig, &u, -EMSGSIZE);
 	/* The data of a control transfer goes where its setup says. */
 	rig_urb_control(&u, (struct usb_setup){ 0x80, 0x06, 0x0100, 0, 18 });
@@ -248,7 +244,7 @@ static void test_quota_of_urbs(void **state)
 
 	begin(&rig, state);
 	for (size_t i = 0; i <= last; i++)
-		rig_urb_in(&u[i], waiting_ep(state), 1);
+		rig_urb_in(&u[i], now->waiting_ep, 1);
 	for (size_t i = 0; i < last; i++)
 		rig_submit(&rig, &u[i]);
 	expect_refusal(&rig, &u[last], -ENOBUFS);
@@ -272,12 +268,14 @@ static void test_quota_of_bytes(void **state)
 	for (; left; left -= len, n++) {
 		assert_true(n + 1 < ARRAY_SIZE(u));
 		len = MIN(left, USB_MAX_URB_BYTES);
-		rig_urb_in(&u[n], waiting_ep(state), len);
+		rig_urb_in(&u[n], now->waiting_ep, len);
 		rig_submit(&rig, &u[n]);
 	}
-	rig_urb_in(&u[n], waiting_ep(state), 1);
+	rig_urb_in(&u[n], now->waiting_ep, 1);
 	expect_refusal(&rig, &u[n], -ENOBUFS);
-	assert_int_equal(rig.pool.lent, 0); /* what waits has no memory */
+	/* What waits has no memory, but for the kernel to write to. */
+	if (now->make != make_real)
+		assert_int_equal(rig.pool.lent, 0);
 	rig_close(&rig);
 	assert_int_equal(rig.device->inflight_urbs, 0);
 	assert_int_equal(rig.device->inflight_bytes, 0);
@@ -291,7 +289,7 @@ static void test_refuses_when_closed(void **state)
 
 	begin(&rig, state);
 	rig_close(&rig);
-	rig_urb_in(&u, EP_IN, 512);
+	rig_urb_in(&u, now->in, 512);
 	expect_refusal(&rig, &u, -ESHUTDOWN);
 	rig_fini(&rig);
 }
@@ -304,7 +302,7 @@ static void test_cancels_what_waits(void **state)
 	struct rig rig;
 
 	begin(&rig, state);
-	rig_urb_in(&u, waiting_ep(state), 512);
+	rig_urb_in(&u, now->waiting_ep, 512);
 	rig_submit(&rig, &u);
 	rig_turns(&rig);
 	assert_int_equal(u.completions, 0);
@@ -323,7 +321,7 @@ static void test_cancels_twice(void **state)
 	struct rig rig;
 
 	begin(&rig, state);
-	rig_urb_in(&u, waiting_ep(state), 512);
+	rig_urb_in(&u, now->waiting_ep, 512);
 	rig_submit(&rig, &u);
 	usb_cancel(&u.urb);
 	if (!u.completions) /* else it is not in flight any more */
@@ -358,7 +356,7 @@ static void test_cancels_zero_length(void **state)
 	struct rig rig;
 
 	begin(&rig, state);
-	rig_urb_out(&rig, &out, EP_OUT, NULL, 0);
+	rig_urb_out(&rig, &out, now->out, NULL, 0);
 	rig_submit(&rig, &out);
 	usb_cancel(&out.urb);
 	rig_finish(&rig, &out);
@@ -402,7 +400,7 @@ static void test_close_completes(void **state)
 	begin(&rig, state);
 	closing_rig = &rig;
 	for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
-		rig_urb_in(&in[i], waiting_ep(state), 512);
+		rig_urb_in(&in[i], now->waiting_ep, 512);
 		in[i].then = completed_before_gone;
 		rig_submit(&rig, &in[i]);
 	}
@@ -447,7 +445,7 @@ static void test_close_in_completion(void **state)
 
 	begin(&rig, state);
 	closing_rig = &rig;
-	rig_urb_in(&in, waiting_ep(state), 512);
+	rig_urb_in(&in, now->waiting_ep, 512);
 	rig_submit(&rig, &in);
 	make_out(&rig, &out);
 	out.then = close_now;
@@ -494,7 +492,7 @@ static void test_admin_completes_once(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(admin_types); i++) {
 		rig_admin_start(&rig, &a,
 				(struct usb_admin){ .type = admin_types[i],
-						    .ep = EP_IN,
+						    .ep = now->in,
 						    .configuration = 1 });
 		rig_wait(&rig, &a.completions, 0);
 		rig_turns(&rig);
@@ -544,7 +542,7 @@ static void test_resets_in_a_row(void **state)
 	struct rig rig;
 
 	begin(&rig, state);
-	rig_urb_in(&u, waiting_ep(state), 512);
+	rig_urb_in(&u, now->waiting_ep, 512);
 	rig_submit(&rig, &u);
 	for (size_t i = 0; i < ARRAY_SIZE(a); i++)
 		rig_admin_start(&rig, &a[i],

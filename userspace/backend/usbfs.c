@@ -292,6 +292,11 @@ static void admin_work(struct worker_job *job)
 {
 	struct admin_job *aj = container_of(job, struct admin_job, job);
 
+	/* Of the transfers in flight the guest shall hear that they were
+	 * cancelled, not that the device has gone. */
+	if (aj->admin->type == USB_RESET ||
+	    aj->admin->type == USB_SET_CONFIGURATION)
+		usbfs_io_discard(&aj->device->io);
 	aj->result = perform(&aj->device->handle, aj->admin);
 	aj->config = aj->device->handle.config;
 }
