@@ -107,8 +107,8 @@ $(O)/tests/unit/$(1): $(O)/tests/unit/$(1).o $$(call archives,$(firstword $(subs
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(UNIT_LIBS)
 endef
 $(foreach t,$(UNIT_SOURCES:tests/unit/%.c=%),$(eval $(call unit_test,$(t))))
-# The oracle of the differential test
-$(O)/tests/unit/wire-usbredir-oracle: UNIT_LIBS += -lusbredirparser
+# The oracle of the differential tests
+$(O)/tests/unit/wire-usbredir-oracle $(O)/tests/unit/wire-filter-oracle: UNIT_LIBS += -lusbredirparser
 
 # --- Fuzzing: tests/fuzz/LAYER-what.c, with libFuzzer or as a replayer --------------
 
