@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "../lib/redir-guest.h"
+#include "wire/filter.h"
 
 /* --- Hello ----------------------------------------------------------------------------------- */
 
@@ -755,25 +756,209 @@ static void test_filter(void **state)
 	end(&g);
 }
 
+/* Ours, when the guest knows what it is. */
+static void test_sends_filter(void **state)
+{
+	static const char ours[] = "0x08,-1,-1,-1,1|-1,-1,-1,-1,0";
+	const uint8_t *payload;
+	struct usbredir_msg msg;
+	struct filter filter;
+	struct guest g;
+
+	(void)state;
+	assert_int_equal(filter_parse(span_of(ours, strlen(ours)), &filter), 0);
+	begin_silent(&g, true);
+	g.registry.filter = &filter;
+	expect(&g, USBREDIR_HELLO);
+	expect_nothing(&g); /* not before the guest's hello */
+	tell_hello(&g, CAPS_ALL);
+	msg = expect_data(&g, USBREDIR_FILTER_FILTER, &payload);
+	assert_int_equal(msg.id, 0);
+	assert_int_equal(msg.data_len, sizeof(ours));
+	assert_memory_equal(payload, ours, sizeof(ours));
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
+	end(&g);
+	begin_silent(&g, true);
+	g.registry.filter = &filter;
+	expect(&g, USBREDIR_HELLO);
+	tell_hello(&g, CAPS_ALL & ~USBREDIR_CAP_FILTER);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
+	end(&g);
+}
+
+/* The guest's filter comes before the first device has been opened. */
+static void begin_filtered(struct guest *g, const char *rules)
+{
+	begin_silent(g, true);
+	expect(g, USBREDIR_HELLO);
+	g->fake->hold_open = true;
+	tell_hello(g, CAPS_ALL);
+	tell_filter(g, rules, (uint32_t)strlen(rules) + 1);
+	g->fake->hold_open = false;
+}
+
+static void test_filter_denies(void **state)
+{
+	static const char *const rules[][2] = {
+		{ "-1,0x1234,-1,-1,0|-1,-1,-1,-1,1", "-1,0x1234,-1,-1,0" },
+		{ "0xff,-1,-1,-1,1|0x01,-1,-1,-1,0", "0x01,-1,-1,-1,0" },
+		{ "0xff,-1,-1,-1,1", "no rule" },
+	};
+	char log[2000];
+	struct guest g;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		begin_filtered(&g, rules[i][0]);
+		log_begin();
+		usb_opened(&g.fake->device, 0);
+		/* Once it is opened it is not offered, now and later. */
+		usb_set_absent(&g.fake->device, true);
+		log_end(log, sizeof(log));
+		assert_non_null(strstr(log, "fake device (1234:5678)"));
+		assert_non_null(strstr(log, rules[i][1]));
+		assert_null(strstr(strstr(log, "denies") + 1, "denies"));
+		expect_nothing(&g);
+		assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
+		ask_bulk_in(&g, 10);
+		expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_IOERROR);
+		/* What is plugged in there next is another device. */
+		g.fake->hold_open = true;
+		usb_set_absent(&g.fake->device, false);
+		assert_int_equal(g.fake->device.state, USB_DEVICE_OPENING);
+		g.fake->device.info.vendor = 0x4321;
+		g.fake->device.info.interface[1].class = 0xff;
+		usb_opened(&g.fake->device, 0);
+		assert_int_equal(expect(&g, USBREDIR_EP_INFO).data_len, 0);
+		end(&g);
+	}
+}
+
+static void test_filter_allows(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_filtered(&g, "0x08,-1,-1,-1,0|-1,0x1234,0x5678,0x0102,1");
+	usb_opened(&g.fake->device, 0);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
+	end(&g);
+	/* Too late: the guest will say. */
+	begin(&g, CAPS_ALL);
+	tell_filter(&g, "-1,-1,-1,-1,0", 14);
+	expect_nothing(&g);
+	assert_int_equal(g.fake->device.state, USB_DEVICE_OPEN);
+	end(&g);
+	/* Not understood: the guest will say. */
+	begin_filtered(&g, "010,-1,-1,-1,0");
+	usb_opened(&g.fake->device, 0);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
+	end(&g);
+}
+
+/* One is denied, the next is taken; both are: it ends there. */
+static void test_filter_next_device(void **state)
+{
+	struct fake_device *other;
+	struct guest g;
+
+	(void)state;
+	for (int both = 0; both < 2; both++) {
+		begin_filtered(&g, both ? "-1,-1,-1,-1,0"
+					: "-1,-1,0x5678,-1,0|-1,-1,-1,-1,1");
+		other = fake_device_new(g.loop, &g.pool);
+		other->hold_open = true;
+		registry_add(&g.registry, &other->device);
+		usb_opened(&g.fake->device, 0);
+		expect_nothing(&g);
+		assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
+		assert_int_equal(other->device.state, USB_DEVICE_OPENING);
+		other->device.info.product = 0x9999;
+		usb_opened(&other->device, 0);
+		if (both) {
+			expect_nothing(&g);
+			assert_int_equal(other->device.state, USB_DEVICE_FREE);
+		} else {
+			expect(&g, USBREDIR_EP_INFO);
+		}
+		assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
+		end(&g);
+	}
+}
+
 static void test_filter_reject(void **state)
 {
+	struct fake_device *other;
 	char log[2000];
 	struct guest g;
 
 	(void)state;
 	begin(&g, CAPS_ALL);
+	ask_bulk_in(&g, 10);
 	log_begin();
 	ask(&g, (struct usbredir_msg){ .type = USBREDIR_FILTER_REJECT });
 	log_end(log, sizeof(log));
 	assert_non_null(strstr(log, "rejects fake device"));
 	assert_non_null(strstr(log, "1234:5678"));
-	/* The guest has not attached it: nothing to disconnect. */
+	/* The guest has not attached it: nothing to disconnect. Nor is it
+	 * offered again. */
 	expect_nothing(&g);
 	assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
-	assert_int_equal(g.detached, 1);
 	ask(&g, (struct usbredir_msg){ .type = USBREDIR_FILTER_REJECT });
 	ask_bulk_in(&g, 10);
 	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_IOERROR);
+	/* Another one is. */
+	other = fake_device_new(g.loop, &g.pool);
+	other->device.absent = true;
+	registry_add(&g.registry, &other->device);
+	usb_set_absent(&other->device, false);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
+	assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
+	end(&g);
+}
+
+/* A guest that rejects for ever is left in peace at some time. */
+static void test_filter_rejects_all(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	for (int i = 0; i < REDIR_MAX_REJECTED; i++) {
+		ask(&g,
+		    (struct usbredir_msg){ .type = USBREDIR_FILTER_REJECT });
+		usb_set_absent(&g.fake->device, true);
+		usb_set_absent(&g.fake->device, false);
+		expect_attach(&g, USBREDIR_SPEED_SUPER);
+	}
+	assert_int_equal(g.detached, 0);
+	ask(&g, (struct usbredir_msg){ .type = USBREDIR_FILTER_REJECT });
+	usb_set_absent(&g.fake->device, true);
+	usb_set_absent(&g.fake->device, false);
+	expect_nothing(&g);
+	assert_int_equal(g.detached, 1);
+	end(&g);
+}
+
+static void test_close_while_dropping(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	g.fake->hold_close = true;
+	ask(&g, (struct usbredir_msg){ .type = USBREDIR_FILTER_REJECT });
+	redir_session_close(&g.session);
+	assert_int_equal(g.closed, 0);
+	usb_closed(&g.fake->device);
+	free_guest(&g);
+	/* The bridge ends: it is to hear of it. */
+	begin(&g, CAPS_ALL);
+	g.fake->hold_close = true;
+	ask(&g, (struct usbredir_msg){ .type = USBREDIR_FILTER_REJECT });
+	redir_session_detach(&g.session);
+	usb_closed(&g.fake->device);
+	assert_int_equal(g.detached, 1);
 	end(&g);
 }
 
@@ -1261,7 +1446,13 @@ int main(void)
 		cmocka_unit_test(test_open_fails),
 		cmocka_unit_test(test_waits_its_turn),
 		cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_sends_filter),
+		cmocka_unit_test(test_filter_denies),
+		cmocka_unit_test(test_filter_allows),
+		cmocka_unit_test(test_filter_next_device),
 		cmocka_unit_test(test_filter_reject),
+		cmocka_unit_test(test_filter_rejects_all),
+		cmocka_unit_test(test_close_while_dropping),
 		cmocka_unit_test(test_unknown_types),
 		cmocka_unit_test(test_malformed_transfers),
 		cmocka_unit_test(test_impossible_length),

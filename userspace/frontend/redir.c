@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "frontend/redir_describe.h"
+#include "frontend/redir_filter.h"
 #include "frontend/redir_send.h"
 #include "frontend/redir_stream.h"
 #include "wire/usbdesc.h"
@@ -80,6 +81,29 @@ static void complain_of_open(struct redir_session *s, int status)
 			    device->why[0] ? device->why : strerror(-status));
 }
 
+/* Nobody waits for answers, or for what comes by itself, any more. */
+static void forget_requests(struct redir_session *s)
+{
+	redir_streams_end(s);
+	list_for_each_safe (it, &s->urbs)
+		list_remove(it);
+	list_for_each_safe (it, &s->admins)
+		list_remove(it);
+}
+
+/*
+ * The guest does not want the device and has not attached it: nothing is
+ * disconnected. Another one may suit it.
+ */
+static void drop_rejected(struct redir_session *s)
+{
+	timer_stop(&s->slower);
+	forget_requests(s);
+	s->again = redir_filter_remember(s);
+	s->state = REDIR_DETACHING;
+	usb_close(s->device);
+}
+
 static void device_opened(struct usb_listener *listener, int status)
 {
 	struct redir_session *s = session_of(listener);
@@ -92,6 +116,10 @@ static void device_opened(struct usb_listener *listener, int status)
 		registry_wait(s->registry, &s->waiter);
 		return;
 	}
+	if (!redir_filter_allows(s)) {
+		drop_rejected(s);
+		return;
+	}
 	s->state = REDIR_ATTACHED;
 	s->looked = false;
 	s->failed_looks = 0;
@@ -99,16 +127,6 @@ static void device_opened(struct usb_listener *listener, int status)
 		    s->peer, s->device->name);
 	redir_send_endpoints(s);
 	redir_send_device(s);
-}
-
-/* Nobody waits for answers, or for what comes by itself, any more. */
-static void forget_requests(struct redir_session *s)
-{
-	redir_streams_end(s);
-	list_for_each_safe (it, &s->urbs)
-		list_remove(it);
-	list_for_each_safe (it, &s->admins)
-		list_remove(it);
 }
 
 static void device_leaving(struct usb_listener *listener)
@@ -533,23 +551,8 @@ static void take_hello(struct redir_session *s, const struct usbredir_msg *msg,
 	s->parser.caps = s->caps;
 	log_debug("%s: hello from \"%s\", capabilities 0x%02x", s->peer,
 		  version, theirs);
+	redir_filter_send(s);
 	request_device(s);
-}
-
-static void take_filter(struct redir_session *s, const struct usbredir_msg *msg,
-			const struct buf *payload)
-{
-	if (!payload ||
-	    usbredir_check_filter(span_of(payload->data, msg->data_len)) < 0) {
-		log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
-			    "%s: the guest sent a filter that is not one",
-			    s->peer);
-		return;
-	}
-	log_limited(
-		&s->registry->complaints, LOG_LEVEL_INFO,
-		"%s: the guest takes only devices that pass its filter \"%.400s\"",
-		s->peer, (const char *)payload->data);
 }
 
 static void take_reject(struct redir_session *s)
@@ -561,12 +564,7 @@ static void take_reject(struct redir_session *s)
 		    s->peer, s->device->name,
 		    s->device->info.interface[0].class, s->device->info.vendor,
 		    s->device->info.product);
-	/* The peer has not attached it: there is nothing to disconnect. */
-	timer_stop(&s->slower);
-	s->again = false;
-	forget_requests(s);
-	s->state = REDIR_DETACHING;
-	usb_close(s->device);
+	drop_rejected(s);
 }
 
 /* Takes payload. */
@@ -621,7 +619,8 @@ static void parser_packet(struct redir_parser *parser,
 		take_reject(s);
 		break;
 	case USBREDIR_FILTER_FILTER:
-		take_filter(s, msg, payload);
+		redir_filter_take(s, payload ? payload->data : NULL,
+				  msg->data_len);
 		break;
 	case USBREDIR_DEVICE_DISCONNECT_ACK:
 		s->ack_due = false;
@@ -756,6 +755,7 @@ void redir_session_init(struct redir_session *s,
 	s->listener.ops = &listener_ops;
 	s->waiter.wanted = wanted;
 	s->waiter.granted = granted;
+	s->waiter.declines = redir_filter_declines;
 	list_init(&s->waiter.node);
 	timer_init(&s->slower, attach_slower);
 	list_init(&s->urbs);
@@ -788,5 +788,6 @@ void redir_session_close(struct redir_session *s)
 void redir_session_fini(struct redir_session *s)
 {
 	assert(s->state == REDIR_CLOSED);
+	free(s->filter);
 	redir_parser_fini(&s->parser);
 }

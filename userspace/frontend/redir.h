@@ -31,6 +31,9 @@
 	 USBREDIR_CAP_EP_INFO_MAX_PACKET_SIZE | USBREDIR_CAP_64BITS_IDS |      \
 	 USBREDIR_CAP_32BITS_BULK_LENGTH)
 
+/* So many devices a guest may reject; it is offered no more then. */
+#define REDIR_MAX_REJECTED 32
+
 struct redir_session;
 
 struct redir_session_ops {
@@ -70,7 +73,10 @@ struct redir_session {
 	uint32_t caps; /* of both sides; 0 before the peer's hello */
 	struct usb_listener listener;
 	struct registry_waiter waiter;
-	struct usb_device *device; /* borrows; NULL: none */
+	struct usb_device *device;	       /* borrows; NULL: none */
+	struct filter *filter;		       /* the guest's; NULL: none */
+	uint64_t rejected[REDIR_MAX_REJECTED]; /* by device->appearance */
+	unsigned int n_rejected;
 	/* A guest with a USB 2 controller cannot enumerate a super-speed
 	 * device, and does not say so: see count_look(). */
 	bool looked; /* the device descriptor was read since a reset */

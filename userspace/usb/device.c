@@ -4,6 +4,14 @@
 #include <assert.h>
 #include <stdio.h>
 
+/* What was plugged in anew may be another device than the one before. */
+static uint64_t next_appearance(void)
+{
+	static uint64_t last;
+
+	return ++last;
+}
+
 static void complete_done(struct task *task)
 {
 	struct usb_device *device =
@@ -18,7 +26,9 @@ void usb_device_init(struct usb_device *device,
 		     const struct usb_device_ops *ops, struct loop *loop,
 		     const char *name)
 {
-	*device = (struct usb_device){ .ops = ops, .loop = loop };
+	*device = (struct usb_device){ .ops = ops,
+				       .loop = loop,
+				       .appearance = next_appearance() };
 	snprintf(device->name, sizeof(device->name), "%s", name);
 	list_init(&device->node);
 	list_init(&device->inflight);
@@ -117,6 +127,8 @@ void usb_set_absent(struct usb_device *device, bool absent)
 	bool appeared = device->absent && !absent;
 
 	device->absent = absent;
+	if (appeared)
+		device->appearance = next_appearance();
 	if (appeared && device->state == USB_DEVICE_FREE)
 		freed(device);
 }

@@ -165,6 +165,7 @@ struct usb_device {
 	struct list node; /* on registry->devices */
 	char name[96];	  /* for people: what it is and of what */
 	enum usb_device_state state;
+	uint64_t appearance;  /* a number for it, another after an absence */
 	bool absent;	      /* not there now: offered to nobody */
 	bool own_speed;	      /* a real device: it has one speed, no other */
 	char why[160];	      /* for people: why the last open failed, or "" */

@@ -18,7 +18,8 @@ static bool suits(const struct registry_waiter *waiter,
 		  const struct usb_device *device)
 {
 	return device->state == USB_DEVICE_FREE && !device->absent &&
-	       (!waiter->wanted || waiter->wanted == device);
+	       (!waiter->wanted || waiter->wanted == device) &&
+	       !(waiter->declines && waiter->declines(waiter, device));
 }
 
 /* The first who waits for such a device gets it. */

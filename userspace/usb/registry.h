@@ -8,9 +8,14 @@
 #include "base/list.h"
 #include "usb/device.h"
 
+struct filter; /* of usbredir: wire/filter.h */
+
 struct registry {
 	struct list devices; /* struct usb_device, in the order of addition */
 	struct list waiters; /* struct registry_waiter, first come */
+	/* What guests are told that they may be offered; borrows. NULL: no
+	 * word of it. The devices are chosen by whoever adds them. */
+	const struct filter *filter;
 	/* About peers, of all sessions together: a peer that comes again and
 	 * again is not a new one. */
 	struct log_limit complaints;
@@ -20,6 +25,9 @@ struct registry {
 struct registry_waiter {
 	struct list node;	   /* on registry->waiters while waiting */
 	struct usb_device *wanted; /* this one, or NULL: any */
+	/* Not that one, though it is free. NULL: declines none. */
+	bool (*declines)(const struct registry_waiter *waiter,
+			 const struct usb_device *device);
 	/* The device is free now and offered to this waiter alone; it calls
 	 * usb_open() at once. */
 	void (*granted)(struct registry_waiter *waiter,
