@@ -573,9 +573,14 @@ static void test_bulk_receiving_refused(void **state)
 	(void)state;
 	begin(&g, CAPS_ALL);
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		g.full = i & 1; /* it need not come to submitting */
+		ask_bulk(&g, true, wrong[i]);
+		expect_bulk_status(&g, g.id, USBREDIR_INVAL);
+		g.full = !g.full;
 		ask_bulk(&g, true, wrong[i]);
 		expect_bulk_status(&g, g.id, USBREDIR_INVAL);
 	}
+	g.full = false;
 	ask_bulk(&g, true,
 		 (struct usbredir_bulk_receiving){ 0, 512, FAKE_INT_IN, 1, 0 });
 	msg = expect(&g, USBREDIR_BULK_RECEIVING_STATUS);
@@ -818,6 +823,23 @@ static void test_iso_out_odd(void **state)
 	}
 }
 
+/* The ring of URBs wraps: the oldest leaves first all the same. */
+static void test_iso_out_order(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin_iso(&g, FAKE_ISO_OUT, 2, 4);
+	tell_iso_some(&g, 1, 6);
+	assert_int_equal(in_flight(&g), 3);
+	fake_complete_all(g.fake, 0);
+	tell_iso_some(&g, 10, 4);
+	assert_int_equal(in_flight(&g), 2);
+	expect_gathered(&g, nth(&g, 0), 10, 2);
+	expect_gathered(&g, nth(&g, 1), 12, 2);
+	end(&g);
+}
+
 static void test_iso_out_errors(void **state)
 {
 	struct urb *urb;
@@ -1049,6 +1071,7 @@ int main(void)
 		cmocka_unit_test(test_iso_refused),
 		cmocka_unit_test(test_iso_out),
 		cmocka_unit_test(test_iso_out_odd),
+		cmocka_unit_test(test_iso_out_order),
 		cmocka_unit_test(test_iso_out_errors),
 		cmocka_unit_test(test_ended_by_requests),
 		cmocka_unit_test(test_ended_by_device),
