@@ -12,6 +12,7 @@
 #include "../lib/fake-device.h"
 #include "core/outq.h"
 #include "frontend/redir.h"
+#include "wire/filter.h"
 
 /*
  * What may be in flight, each buffer rounded up to a power of two and to a
@@ -360,11 +361,13 @@ static void step(struct fuzz *f)
 
 static void begin(struct fuzz *f, struct loop *loop)
 {
+	static const struct filter filter = { 1, { { 8, -1, -1, -1, true } } };
 	uint8_t flags = span_u8(&f->in);
 
 	f->loop = loop;
 	bufpool_init(&f->pool);
 	registry_init(&f->registry);
+	f->registry.filter = flags & 0x40 ? &filter : NULL;
 	f->fake = fake_device_new(loop, &f->pool);
 	f->fake->most = 4096;
 	registry_add(&f->registry, &f->fake->device);
