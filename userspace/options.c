@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ const char options_help[] =
 	"                        VID:PID, BUS-DEV, BUS-PORT.PORT, port=BUS-PORT,\n"
 	"                        serial=TEXT, class=HH; several with commas between;\n"
 	"                        ,noreset (see --list)\n"
+	"  --usb-filter RULES    which real devices may be given away:\n"
+	"                        CLASS,VID,PID,VERSION,ALLOW|... (-1: any)\n"
 	"  --force               take a device whose disk is mounted here\n"
 	"\n"
 	"Where the peer is (usbredir; repeatable):\n"
@@ -186,6 +189,22 @@ static int add_usb(struct options *o, const char *text)
 	return 0;
 }
 
+static int add_filter(struct options *o, const char *text)
+{
+	int ret;
+
+	o->filtered = true;
+	ret = filter_parse(span_of(text, strlen(text)), &o->filter);
+	if (ret == -E2BIG)
+		return complain("--usb-filter: more than %d rules\n",
+				FILTER_MAX_RULES);
+	if (ret < 0)
+		return complain(
+			"--usb-filter: \"%s\" is no list of CLASS,VID,PID,VERSION,ALLOW joined by |\n",
+			text);
+	return 0;
+}
+
 static int add_fault(struct options *o, const char *text)
 {
 	const char *why;
@@ -239,6 +258,7 @@ enum {
 	OPT_USB_CDROM,
 	OPT_USB_DEVICE,
 	OPT_FORCE,
+	OPT_USB_FILTER,
 	OPT_FAULT,
 	OPT_LISTEN,
 	OPT_CONNECT,
@@ -260,6 +280,7 @@ static const struct option longs[] = {
 	{ "usb-disk-ro", required_argument, NULL, OPT_USB_DISK_RO },
 	{ "usb-cdrom", required_argument, NULL, OPT_USB_CDROM },
 	{ "usb-device", required_argument, NULL, OPT_USB_DEVICE },
+	{ "usb-filter", required_argument, NULL, OPT_USB_FILTER },
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "fault", required_argument, NULL, OPT_FAULT },
 	{ "listen", required_argument, NULL, OPT_LISTEN },
@@ -292,6 +313,8 @@ static int parse_option(struct options *o, int option, const char *arg)
 	case OPT_FORCE:
 		o->force = true;
 		return 0;
+	case OPT_USB_FILTER:
+		return add_filter(o, arg);
 	case OPT_FAULT:
 		return add_fault(o, arg);
 	case OPT_LISTEN:

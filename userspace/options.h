@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "image/spec.h"
 #include "transport/socket.h"
+#include "wire/filter.h"
 
 #define OPTIONS_MAX_DISKS 1024
 #define OPTIONS_MAX_PORTS 64
@@ -45,6 +46,8 @@ struct options {
 	size_t n_usb;
 	size_t n_devices; /* of both kinds */
 	bool force;
+	bool filtered; /* --usb-filter, which is filter */
+	struct filter filter;
 	bool faulty; /* --fault, which says how */
 	struct fault_spec fault;
 	struct socket_address listen[OPTIONS_MAX_PORTS];

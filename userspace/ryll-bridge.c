@@ -150,7 +150,8 @@ static int add_usb_device(struct bridge *b, const struct usbfs_selector *which)
 
 	if (!b->usbfs)
 		ret = usbfs_create(b->loop, &b->pool, &b->keeper,
-				   b->options.force, &b->usbfs);
+				   b->options.force, b->registry.filter,
+				   &b->usbfs);
 	if (!ret)
 		ret = usbfs_add(b->usbfs, which, &device);
 	if (!ret)
@@ -393,6 +394,7 @@ static int serve(struct bridge *b)
 	bufpool_init(&b->pool);
 	worker_init(&b->worker, b->loop);
 	registry_init(&b->registry);
+	b->registry.filter = b->options.filtered ? &b->options.filter : NULL;
 	redir_ports_init(&b->ports, b->loop, &b->pool, &b->registry, &b->worker,
 			 finished);
 	b->signals.fd = -1;

@@ -75,8 +75,9 @@ static void make_real(struct rig *rig)
 	assert_int_equal(
 		usbfs_selector_parse(&which, getenv("RYLL_REAL_DEVICE"), &why),
 		0);
-	assert_int_equal(
-		usbfs_create(rig->loop, &rig->pool, &keeper, false, &usbfs), 0);
+	assert_int_equal(usbfs_create(rig->loop, &rig->pool, &keeper, false,
+				      NULL, &usbfs),
+			 0);
 	assert_int_equal(usbfs_add(usbfs, &which, &rig->device), 0);
 	assert_int_equal(usbfs_follow(usbfs), 0);
 	assert_false(rig->device->absent);

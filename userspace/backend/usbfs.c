@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/usbfs_filter.h"
 #include "backend/usbfs_handle.h"
 #include "backend/usbfs_io.h"
 #include "backend/usbfs_udev.h"
@@ -19,6 +20,7 @@ struct usbfs {
 	struct libusb_context *libusb;
 	struct usbfs_udev *udev;
 	bool force;
+	const struct filter *filter; /* borrows; NULL: none */
 	int monitor;
 	struct op op;	     /* polls monitor */
 	struct list devices; /* struct usbfs_device */
@@ -164,9 +166,8 @@ static void open_done(struct worker_job *job)
 		open_failed(d, -ENOMEM);
 		return;
 	}
-	if (usbdesc_read_device(
-		    span_of(d->handle.descriptors, d->handle.n_descriptors),
-		    &d->desc) < 0)
+	if (usbdesc_read_device(usbfs_descriptors_span(&d->handle.descriptors),
+				&d->desc) < 0)
 		abort(); /* usbfs_handle_open() has done it */
 	if (d->handle.config.flaw)
 		log_warn("%s: %s; that is skipped", d->device.name,
@@ -384,6 +385,17 @@ static struct usbfs_device *placed_at(struct usbfs *u, const char *syspath)
 	return NULL;
 }
 
+static bool is_kept(const struct usbfs *u, const struct usbfs_place *where)
+{
+	char name[96];
+
+	if (!u->filter || usbfs_filter_allows(u->filter, where))
+		return false;
+	usbfs_place_name(where, name, sizeof(name));
+	log_info("%s: stays here, by --usb-filter", name);
+	return true;
+}
+
 /* It is there: the first place that waits for one like it gets it. */
 static void came(const struct usbfs_place *where, void *arg)
 {
@@ -400,10 +412,11 @@ static void came(const struct usbfs_place *where, void *arg)
 		struct usbfs_device *d =
 			list_entry(it, struct usbfs_device, node);
 
-		if (!d->placed && usbfs_selector_matches(&d->selector, where)) {
+		if (d->placed || !usbfs_selector_matches(&d->selector, where))
+			continue;
+		if (!is_kept(u, where))
 			place(d, where);
-			return;
-		}
+		return;
 	}
 }
 
@@ -503,7 +516,8 @@ int usbfs_add(struct usbfs *u, const struct usbfs_selector *selector,
 }
 
 int usbfs_create(struct loop *loop, struct bufpool *pool,
-		 struct usbfs_keeper *keeper, bool force, struct usbfs **out)
+		 struct usbfs_keeper *keeper, bool force,
+		 const struct filter *filter, struct usbfs **out)
 {
 	struct usbfs *u = calloc(1, sizeof(*u));
 	int ret = -ENOMEM;
@@ -514,6 +528,7 @@ int usbfs_create(struct loop *loop, struct bufpool *pool,
 	u->pool = pool;
 	u->keeper = keeper;
 	u->force = force;
+	u->filter = filter;
 	u->monitor = -1;
 	list_init(&u->devices);
 	op_init(&u->op, told);

@@ -5,7 +5,8 @@
  * plugged in, and again when it is unplugged.
  *
  *   usbfs_select   which one is meant
- *   usbfs_udev     which ones there are
+ *   usbfs_filter   which may be given away
+ *   usbfs_udev     which ones there are, usbfs_descriptors what they are
  *   usbfs_handle   taking one from its drivers and giving it back (libusb)
  *   usbfs_keeper   the same when the program was killed
  *   usbfs_io       its transfers
@@ -18,16 +19,20 @@
 #include "backend/usbfs_select.h"
 #include "core/bufpool.h"
 #include "usb/device.h"
+#include "wire/filter.h"
 
 /* How soon a device that could not be taken is tried again. */
 #define USBFS_RETRY_MS 5000
 
 struct usbfs;
 
-/* Borrows all. force: take devices whose disks are mounted. -errno. */
+/*
+ * Borrows all. force: take devices whose disks are mounted. filter: which may
+ * be taken at all; NULL: any. -errno.
+ */
 int must_check usbfs_create(struct loop *loop, struct bufpool *pool,
 			    struct usbfs_keeper *keeper, bool force,
-			    struct usbfs **usbfs);
+			    const struct filter *filter, struct usbfs **usbfs);
 /* NULL-safe. After its devices. */
 void usbfs_destroy(struct usbfs *usbfs);
 

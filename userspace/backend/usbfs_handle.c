@@ -12,9 +12,6 @@
 #include "backend/usbfs_udev.h"
 #include "base/log.h"
 
-/* The kernel has read them, so there is a bound; this is far above it. */
-#define MAX_DESCRIPTORS (1u << 20)
-
 static int error_of(int libusb)
 {
 	switch (libusb) {
@@ -60,7 +57,7 @@ static int describe(struct usbfs_handle *h, uint8_t value)
 	memset(&h->config, 0, sizeof(h->config));
 	if (!value)
 		return 0;
-	return usbdesc_read_config(span_of(h->descriptors, h->n_descriptors),
+	return usbdesc_read_config(usbfs_descriptors_span(&h->descriptors),
 				   value, h->alts, speed_of(h->usb),
 				   &h->config);
 }
@@ -93,22 +90,11 @@ static int read_descriptors(struct usbfs_handle *h,
 			    const struct usbfs_place *place)
 {
 	struct usbdesc_device device;
-	char path[320];
-	ssize_t n = -1;
-	int fd;
+	int ret = usbfs_descriptors_read(&h->descriptors, place);
 
-	snprintf(path, sizeof(path), "%.256s/descriptors", place->syspath);
-	h->descriptors = malloc(MAX_DESCRIPTORS);
-	fd = h->descriptors ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		n = read(fd, h->descriptors, MAX_DESCRIPTORS);
-		close(fd);
-	}
-	if (n < 0)
-		return refuse(h, -ENODEV, "it has gone");
-	h->n_descriptors = (size_t)n;
-	h->descriptors = realloc(h->descriptors, h->n_descriptors + 1);
-	if (usbdesc_read_device(span_of(h->descriptors, h->n_descriptors),
+	if (ret < 0)
+		return refuse(h, ret, "it has gone");
+	if (usbdesc_read_device(usbfs_descriptors_span(&h->descriptors),
 				&device) < 0)
 		return refuse(h, -EPROTO, "its descriptors make no sense");
 	return 0;
@@ -191,8 +177,7 @@ static void let_go(struct usbfs_handle *h)
 	if (h->usb)
 		libusb_close(h->usb);
 	h->usb = NULL;
-	free(h->descriptors);
-	h->descriptors = NULL;
+	usbfs_descriptors_free(&h->descriptors);
 }
 
 int usbfs_handle_open(struct usbfs_handle *h, const struct usbfs_place *place,
@@ -283,7 +268,7 @@ int usbfs_handle_set_alt(struct usbfs_handle *h, uint8_t interface, uint8_t alt)
 	int ret;
 
 	if (interface >= USBDESC_MAX_INTERFACES ||
-	    !usbdesc_has_alt(span_of(h->descriptors, h->n_descriptors),
+	    !usbdesc_has_alt(usbfs_descriptors_span(&h->descriptors),
 			     h->config.value, interface, alt))
 		return -EINVAL;
 	ret = error_of(

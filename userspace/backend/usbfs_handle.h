@@ -8,9 +8,9 @@
 #ifndef BACKEND_USBFS_HANDLE_H
 #define BACKEND_USBFS_HANDLE_H
 
+#include "backend/usbfs_descriptors.h"
 #include "backend/usbfs_keeper.h"
 #include "backend/usbfs_select.h"
-#include "wire/usbdesc.h"
 
 struct libusb_context;
 struct libusb_device_handle;
@@ -22,8 +22,7 @@ struct usbfs_handle {
 	int fd;			       /* usbdevfs; -1: not open */
 	struct libusb_device_handle *usb;
 	struct usbfs_former former;
-	void *descriptors;
-	size_t n_descriptors;
+	struct usbfs_descriptors descriptors;
 	/* What the device is now: */
 	struct usbdesc_config config; /* value 0: it has none */
 	uint8_t alts[USBDESC_MAX_INTERFACES];
