@@ -46,22 +46,27 @@ guest_cache() {
 	printf '%s\n' "${RYLL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ryll-bridge}"
 }
 
-# Print the path of guest-io, built when the cache has none of this source.
-guest_io() {
-	local src=$GUEST_LIB/guest-io.c dir out
+# guest_program NAME: print the path of lib/NAME.c as a static program, built
+# when the cache has none of this source.
+guest_program() {
+	local src=$GUEST_LIB/$1.c dir out
 
 	dir=$(guest_cache)
-	out=$dir/guest-io-$(sha256sum <"$src" | cut -c 1-16)/guest-io
+	out=$dir/$1-$(sha256sum <"$src" | cut -c 1-16)/$1
 	if [ ! -x "$out" ]; then
 		mkdir -p "${out%/*}"
 		if ! "${CC:-gcc}" -O2 -static -pthread -o "$out.$$" "$src"; then
-			guest_die "cannot build guest-io"
+			guest_die "cannot build $1"
 			return 1
 		fi
 		mv "$out.$$" "$out"
 	fi
 	touch "${out%/*}"	# in use: see where old ones are removed
 	printf '%s\n' "$out"
+}
+
+guest_io() {
+	guest_program guest-io
 }
 
 # ---- the initramfs -----------------------------------------------------------
@@ -226,7 +231,7 @@ guest_build_base() {
 	done
 	# shellcheck disable=SC2086 # lists of words
 	PATH=$PATH:/usr/sbin:/sbin modprobe -d "$kernel" \
-		-S "${kernel##*/kernel-}" -a --show-depends \
+		-S "${kernel##*/}" -a --show-depends \
 		$guest_modules ${GUEST_MODULES-} >"$out.modules" ||
 		{ guest_die "cannot resolve the modules"; return 1; }
 	# Each once, where first needed; the rest is built into the kernel.
@@ -272,7 +277,7 @@ guest_initrd() {
 		mv "$tmp/base" "$base"
 		# Old ones: each change of a program leaves one behind.
 		find "$cache" -maxdepth 1 \( -name 'initrd-*' -o \
-			-name 'guest-io-*' \) -mtime +3 -exec rm -rf {} +
+			-name 'guest-*-*' \) -mtime +3 -exec rm -rf {} +
 	fi
 	# The kernel unpacks archives one after another, so the script's goes
 	# behind: a test's initramfs costs no more than a copy.
