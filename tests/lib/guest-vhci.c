@@ -85,6 +85,7 @@ struct counters {
 	uint32_t halts_cleared;
 	uint32_t alt_settings;
 	uint32_t unlinked;
+	uint32_t iso_backwards;
 };
 
 /* ---- the kernel's protocol: everything is big endian -------------------- */
@@ -597,6 +598,8 @@ static void answer_iso(struct urb *urb)
 			p.counter = le32toh(p.counter);
 			if (p.counter != next_iso_out)
 				counters.iso_gaps++;
+			if (p.counter < next_iso_out)
+				counters.iso_backwards++;
 			next_iso_out = p.counter + 1;
 			counters.iso_out++;
 		}
