@@ -13,10 +13,6 @@ ro_sum=$(sha256sum <"$tmp/ro" | cut -c 1-64)
 guest_initrd "$tmp/initrd" "$(guest_io)" <<'SCRIPT'
 . /lib.sh
 wait_disk 3
-# lun N: its disk
-lun() {
-	basename /sys/bus/scsi/devices/*:$1/block/sd*
-}
 a=/dev/$(lun 0) b=/dev/$(lun 1) ro=/dev/$(lun 2)
 say "hosts $(ls -d /sys/class/scsi_host/host* | wc -l) luns $(ls -d \
 	/sys/bus/scsi/devices/*:*:*:* | wc -l)"

@@ -25,20 +25,22 @@ plug
 need "two disks arrive" b "wait_disk 2"
 check "by uas" b "wait_drivers $id 1.0=uas"
 check "at super speed" [ "$(b "cat \$(device_of $id)/speed")" = 5000 ]
-check "one is what it should be" b "guest-io pattern-check /dev/sdb 0 8m 1"
-check "many requests at a time" b "guest-io randread /dev/sdb 4k 400 16"
+# Which of the two is sda is chance: they are probed at the same time.
+sdb="/dev/\$(lun 1)" sda="/dev/\$(lun 0)"
+check "one is what it should be" b "guest-io pattern-check $sdb 0 8m 1"
+check "many requests at a time" b "guest-io randread $sdb 4k 400 16"
 check "the other is mounted and written" b "
-	mount /dev/sda /mnt && head -c 4m /dev/urandom >/mnt/data && sync &&
+	mount $sda /mnt && head -c 4m /dev/urandom >/mnt/data && sync &&
 	sha256sum /mnt/data >/mnt/sum && umount /mnt &&
-	mount /dev/sda /mnt && sha256sum -c /mnt/sum && umount /mnt"
+	mount $sda /mnt && sha256sum -c /mnt/sum && umount /mnt"
 check "both at the same time" b "
-	guest-io pattern-check /dev/sdb 0 8m 1 >/tmp/1 & one=\$!
-	guest-io seqread /dev/sda 128k 8m && wait \$one"
+	guest-io pattern-check $sdb 0 8m 1 >/tmp/1 & one=\$!
+	guest-io seqread $sda 128k 8m && wait \$one"
 check "without an error" b "! dmesg | grep -iE 'I/O error|uas_eh|abort'"
 unplug
 check "it goes" b wait_no_disk
 serve_stop >/dev/null
 check "A has it back" a "wait_drivers $id 1.0=uas && wait_disk 2 &&
-	sda=\$(ls /sys/block | grep -m 1 sd) && mount /dev/\$sda /mnt &&
+	mount $sda /mnt &&
 	(cd / && sha256sum -c /mnt/sum)"
 finish

@@ -179,6 +179,11 @@ disk_by() {
 	done
 }
 
+# lun N: the name of its disk, when there is one such
+lun() {
+	basename /sys/bus/scsi/devices/*:$1/block/sd*
+}
+
 wait_file() {
 	try "$1" [ -e "$1" ]
 }
