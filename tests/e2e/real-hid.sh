@@ -19,7 +19,7 @@ keys() {
 }
 # input_of VID:PID: its event device
 input_of() {
-	for d in "$(device_of "$1")"/*/*/input/input*/event* \
+	[ -n "$(device_of "$1")" ] && for d in "$(device_of "$1")"/*/*/input/input*/event* \
 		"$(device_of "$1")"/*/input/input*/event*; do
 		[ ! -d "$d" ] || echo "/dev/input/${d##*/}"
 	done
@@ -37,11 +37,15 @@ plug 0
 plug 1
 need "both arrive" b "$pressed
 	try 'the gadget' has_input 1209:0011 && try 'the other' has_input 0627:0001
-	cat \$(input_of 1209:0011) >/tmp/gadget & cat \$(input_of 0627:0001) >/tmp/qemu &"
+	cat \$(input_of 1209:0011) >/tmp/gadget & cat \$(input_of 0627:0001) >/tmp/qemu &
+	opened() {
+		[ \"\$(ls -l /proc/*/fd | grep -c /dev/input/event)\" -ge 2 ]
+	}
+	try 'readers' opened"
 # a to z, of HID 4 to 29
 need "keys are pressed" a "
 	for round in 1 2 3 4; do for key in \$(seq 4 29); do
-		hid_key \$key || exit 1; done; done"
+		hid_key \$key || exit 1; usleep 10000; done; done"
 check "all keys of the gadget arrive" b "try 'keys' pressed 104 /tmp/gadget"
 # Linux's numbers of a to z
 check "in order" b '

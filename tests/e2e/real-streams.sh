@@ -4,8 +4,8 @@
 # A device of which the test knows everything (guest-vhci): interrupt and
 # isochronous transfers both ways, stalls, and requests without an answer.
 #
-# usbredirect 0.13 passes all; with other load on the machine it loses
-# isochronous packets.
+# usbredirect 0.13 passes all, but that it keeps stalls to itself; with other load
+# on the machine it loses isochronous packets.
 #
 # alone: who is late with isochronous packets has lost them
 . "$(dirname "$0")/../lib/e2e.sh"
@@ -42,10 +42,16 @@ plug
 need "it arrives" b "guest-usb wait $id"
 check "vendor requests of all sizes" b "guest-usb control $id echo"
 check "interrupt reports are in order" b "guest-usb interrupt-in $id 81 500"
-check "one that stalls goes on, and no report is missing" b "
-	guest-usb interrupt-in $id 81 300 >/tmp/out & reader=\$!
-	usleep 300000; guest-usb request $id 40 3 0 0 0 && wait \$reader
-	status=\$?; cat /tmp/out; [ \$status = 0 ]"
+# The guest hears of the stall, and clears it, too. QEMU drops what it has got
+# for an endpoint that the guest clears: a report or two may be missing then.
+b "guest-usb interrupt-in $id 81 300 >/tmp/out & reader=\$!
+	usleep 300000; guest-usb request $id 40 3 0 0 0; wait \$reader
+	cat /tmp/out" >"$tmp/stall"
+cat "$tmp/stall"
+check "one that stalls goes on" \
+	grep -qE "RESULT interrupt-in reports=300 gaps=[01] " "$tmp/stall"
+is_usbredirect || check "and the guest is told" \
+	grep -qE "stalls=[1-4] " "$tmp/stall"
 check "the device saw it cleared" least 5 1
 b "guest-usb request $id 40 5 0 0 0"
 check "interrupt OUT" b "guest-usb interrupt-out $id 01 200"

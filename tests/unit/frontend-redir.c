@@ -241,6 +241,11 @@ static void test_control_becomes_admin(void **state)
 	end(&g);
 }
 
+static void tell_ack(struct guest *g)
+{
+	ask(g, (struct usbredir_msg){ .type = USBREDIR_DEVICE_DISCONNECT_ACK });
+}
+
 static void test_reset(void **state)
 {
 	struct guest g;
@@ -255,7 +260,11 @@ static void test_reset(void **state)
 	g.fake->admin_status = -EIO;
 	ask_reset(&g);
 	expect(&g, USBREDIR_DEVICE_DISCONNECT);
-	expect_nothing(&g);
+	tell_ack(&g);
+	expect_nothing(&g); /* not again, before it has been away */
+	usb_set_absent(&g.fake->device, true);
+	usb_set_absent(&g.fake->device, false);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
 	end(&g);
 }
 
@@ -577,11 +586,6 @@ static void test_cancel_after_answer(void **state)
 
 /* --- The device leaves -------------------------------------------------------------------------------- */
 
-static void tell_ack(struct guest *g)
-{
-	ask(g, (struct usbredir_msg){ .type = USBREDIR_DEVICE_DISCONNECT_ACK });
-}
-
 static void test_device_leaves(void **state)
 {
 	struct guest g;
@@ -597,9 +601,28 @@ static void test_device_leaves(void **state)
 	ask_bulk_in(&g, 10);
 	expect_transfer(&g, USBREDIR_BULK_PACKET, USBREDIR_IOERROR);
 	tell_ack(&g);
-	assert_int_equal(g.detached, 1);
 	tell_ack(&g);
-	assert_int_equal(g.detached, 1);
+	expect_nothing(&g);
+	/* It is back. */
+	usb_set_absent(&g.fake->device, false);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
+	assert_int_equal(g.detached, 0);
+	end(&g);
+}
+
+/* It is back before the guest has noticed that it went. */
+static void test_device_is_back_early(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	usb_leave(&g.fake->device);
+	expect(&g, USBREDIR_DEVICE_DISCONNECT);
+	usb_set_absent(&g.fake->device, false);
+	expect_nothing(&g);
+	tell_ack(&g);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
 	end(&g);
 }
 
@@ -612,7 +635,8 @@ static void test_device_leaves_without_ack(void **state)
 	begin(&g, CAPS_ALL & ~USBREDIR_CAP_DEVICE_DISCONNECT_ACK);
 	usb_leave(&g.fake->device);
 	expect(&g, USBREDIR_DEVICE_DISCONNECT);
-	assert_int_equal(g.detached, 1);
+	usb_set_absent(&g.fake->device, false);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
 	end(&g);
 }
 
@@ -634,9 +658,11 @@ static void test_device_leaves_busy(void **state)
 	usb_admin_complete(g.fake->admin, 0);
 	expect_nothing(&g);
 	tell_ack(&g);
-	assert_int_equal(g.detached, 0); /* it is not closed yet */
+	usb_set_absent(&g.fake->device, false);
+	expect_nothing(&g); /* it is not closed yet */
+	g.fake->hold_close = false;
 	usb_closed(&g.fake->device);
-	assert_int_equal(g.detached, 1);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
 	end(&g);
 }
 
@@ -1438,6 +1464,7 @@ int main(void)
 		cmocka_unit_test(test_cancel_then_late_completion),
 		cmocka_unit_test(test_cancel_after_answer),
 		cmocka_unit_test(test_device_leaves),
+		cmocka_unit_test(test_device_is_back_early),
 		cmocka_unit_test(test_device_leaves_without_ack),
 		cmocka_unit_test(test_device_leaves_busy),
 		cmocka_unit_test(test_guest_goes_first),

@@ -129,9 +129,15 @@ static void device_opened(struct usb_listener *listener, int status)
 	redir_send_device(s);
 }
 
+static void detach(struct redir_session *s);
+
 static void device_leaving(struct usb_listener *listener)
 {
-	redir_session_detach(session_of(listener));
+	struct redir_session *s = session_of(listener);
+
+	/* It, or another one, may come. */
+	s->again = true;
+	detach(s);
 }
 
 static void request_device(struct redir_session *s)
@@ -400,7 +406,8 @@ static void answer_admin(struct redir_session *s, const struct redir_admin *ra)
 			log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
 				    "%s: %s could not be reset: %s", s->peer,
 				    s->device->name, strerror(-admin->status));
-			redir_session_detach(s);
+			s->again = redir_filter_remember(s);
+			detach(s);
 		}
 		break;
 	}

@@ -20,7 +20,7 @@ void redir_filter_take(struct redir_session *s, const uint8_t *text,
 /* Would the guest take s->device, just opened? Logs why not. */
 bool redir_filter_allows(const struct redir_session *s);
 
-/* s->device is not for this guest. False: it has had too many of them. */
+/* s->device is not for this guest, before it has been away. False: it has had too many of them. */
 bool redir_filter_remember(struct redir_session *s);
 
 /* registry_waiter.declines: one that is remembered. */

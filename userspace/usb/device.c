@@ -118,8 +118,10 @@ void usb_closed(struct usb_device *device)
 
 void usb_leave(struct usb_device *device)
 {
-	if (device->state == USB_DEVICE_OPEN)
-		device->listener->ops->leaving(device->listener);
+	if (device->state != USB_DEVICE_OPEN)
+		return;
+	device->absent = true;
+	device->listener->ops->leaving(device->listener);
 }
 
 void usb_set_absent(struct usb_device *device, bool absent)

@@ -203,7 +203,7 @@ void usb_admin_complete(struct usb_admin *admin, int status);
 void usb_opened(struct usb_device *device, int status);
 /* Completes first what usb_complete_later() has left. */
 void usb_closed(struct usb_device *device);
-/* The device goes away by itself. */
+/* An open device goes away by itself: it is absent. */
 void usb_leave(struct usb_device *device);
 /* An absent device is there: it is offered to who waits, or it is not. */
 void usb_set_absent(struct usb_device *device, bool absent);
