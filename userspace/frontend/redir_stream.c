@@ -460,11 +460,18 @@ static int start(struct redir_session *s, const struct usb_endpoint *ep,
 	ret = alloc_data(st);
 	if (!ret)
 		ret = st->kind->begin(st);
-	if (ret < 0)
+	if (ret < 0) {
 		end(st);
-	else
-		list_append(&s->streams, &st->node);
-	return ret;
+		return ret;
+	}
+	list_append(&s->streams, &st->node);
+	log_debug("%s: %s on endpoint 0x%02x, %u transfers of %u bytes",
+		  s->peer,
+		  st->type == USB_ISO	 ? "an isochronous stream"
+		  : st->type == USB_BULK ? "bulk receiving"
+					 : "interrupt receiving",
+		  st->ep, st->n_urbs, st->len * MAX(st->n_packets, 1));
+	return 0;
 }
 
 static int fulfil(struct redir_session *s, struct wish *wish)
