@@ -133,7 +133,7 @@ serve() {
 	else
 		command="$host_name --usb-device $device --listen tcp:0.0.0.0:$((4000 + n)) $*"
 	fi
-	a "$command >/tmp/host$n.log 2>&1 & echo \$! >/tmp/host$n.pid
+	a ": >/tmp/host$n.log; $command >>/tmp/host$n.log 2>&1 & echo \$! >/tmp/host$n.pid
 	try 'port $((4000 + n))' listens_or_ended $((4000 + n)) \$! &&
 	listens $((4000 + n))" || {
 		a "cat /tmp/host$n.log"
