@@ -163,16 +163,22 @@ static inline void feed_zeros(struct guest *g, size_t len)
 	}
 }
 
-static inline void tell_hello(struct guest *g, uint32_t caps)
+static inline void tell_hello_of(struct guest *g, const char *version,
+				 uint32_t caps)
 {
 	struct usbredir_msg msg = { .type = USBREDIR_HELLO, .data_len = 4 };
 	uint8_t word[4];
 	struct span_writer w = span_writer_of(word, sizeof(word));
 
-	memcpy(msg.hello.version, "a test", 7);
+	memcpy(msg.hello.version, version, strlen(version));
 	span_put_le(&w, caps, 4);
 	tell(g, &msg, word);
 	g->caps = usbredir_caps_sanitize(caps & REDIR_CAPS);
+}
+
+static inline void tell_hello(struct guest *g, uint32_t caps)
+{
+	tell_hello_of(g, "a test", caps);
 }
 
 /* --- Bytes out --------------------------------------------------------------------- */

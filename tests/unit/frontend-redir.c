@@ -810,6 +810,13 @@ static void test_sends_filter(void **state)
 	tell_hello(&g, CAPS_ALL & ~USBREDIR_CAP_FILTER);
 	expect_attach(&g, USBREDIR_SPEED_SUPER);
 	end(&g);
+	/* QEMU says that it does, and crashes. */
+	begin_silent(&g, true);
+	g.registry.filter = &filter;
+	expect(&g, USBREDIR_HELLO);
+	tell_hello_of(&g, "qemu usb-redir guest 7.2.22", CAPS_ALL);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
+	end(&g);
 }
 
 /* The guest's filter comes before the first device has been opened. */

@@ -553,6 +553,7 @@ static void take_hello(struct redir_session *s, const struct usbredir_msg *msg,
 	theirs = usbredir_decode_caps(
 		span_of(payload ? payload->data : NULL, msg->data_len));
 	s->caps = usbredir_caps_sanitize(REDIR_CAPS & theirs);
+	s->is_qemu = !strncmp(version, "qemu ", 5);
 	s->state = REDIR_NO_DEVICE;
 	s->parser.greeted = true;
 	s->parser.caps = s->caps;

@@ -71,6 +71,7 @@ struct redir_session {
 	char peer[128];		   /* for log lines */
 	enum redir_state state;
 	uint32_t caps; /* of both sides; 0 before the peer's hello */
+	bool is_qemu;  /* by the version that it says in its hello */
 	struct usb_listener listener;
 	struct registry_waiter waiter;
 	struct usb_device *device;	       /* borrows; NULL: none */

@@ -16,7 +16,12 @@ void redir_filter_send(struct redir_session *s)
 	struct usbredir_msg msg = { .type = USBREDIR_FILTER_FILTER };
 	struct buf *buf;
 
-	if (!filter || !(s->caps & USBREDIR_CAP_FILTER))
+	/*
+	 * QEMU has the capability, for its own filter, but nobody in it who
+	 * listens to ours: the guest would end there, by a call of NULL (seen
+	 * with 7.2).
+	 */
+	if (!filter || !(s->caps & USBREDIR_CAP_FILTER) || s->is_qemu)
 		return;
 	buf = bufpool_get(s->pool, FILTER_MAX_TEXT);
 	if (!buf) {

@@ -10,7 +10,8 @@
 
 #include "frontend/redir.h"
 
-/* Both hellos are known: sends registry->filter, if the guest has filters. */
+/* Both hellos are known: sends registry->filter, if the guest has filters and
+ * is not QEMU, which would crash. */
 void redir_filter_send(struct redir_session *s);
 
 /* The guest's filter_filter: len bytes. */
