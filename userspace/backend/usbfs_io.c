@@ -32,6 +32,8 @@ struct usbfs_request {
 	uint32_t piece_max;
 	uint32_t done; /* bytes of former pieces */
 	int forced;    /* the status, whatever the kernel says; 0: as it says */
+	bool flying;   /* on io->flying, else waiting */
+	bool more;     /* flying, and this is not the last piece */
 	bool cancelled;
 	bool discard_due; /* as soon as the device is not held any more */
 	struct timer timeout;
@@ -155,9 +157,18 @@ static void take_packets(struct usbfs_request *r)
 		const struct usbdevfs_iso_packet_desc *desc =
 			&r->kernel.iso_frame_desc[i];
 
-		r->urb->packets[i].actual = desc->actual_length;
+		r->urb->packets[i].actual =
+			MIN(desc->actual_length, r->urb->packets[i].len);
 		r->urb->packets[i].status = status_of((int)desc->status);
 	}
+}
+
+/* The kernel has it no more. */
+static void land(struct usbfs_request *r)
+{
+	list_remove(&r->node);
+	r->io->unfinished -= r->more;
+	r->flying = r->more = false;
 }
 
 /* Gives the URB its outcome and forgets the request. */
@@ -167,7 +178,7 @@ static struct urb *conclude(struct usbfs_request *r, int status)
 	bool in = is_in(urb);
 
 	timer_stop(&r->timeout);
-	list_remove(&r->node);
+	land(r);
 	urb->status = r->forced ? r->forced : status;
 	urb->actual = r->done;
 	urb->backend = NULL;
@@ -210,6 +221,12 @@ static int submit_piece(struct usbfs_request *r)
 		if (!ioctl(r->io->fd, USBDEVFS_SUBMITURB, k)) {
 			list_remove(&r->node);
 			list_append(&r->io->flying, &r->node);
+			r->flying = true;
+			r->more = (uint32_t)k->buffer_length < left;
+			r->io->unfinished += r->more;
+			if (r->urb->type == USB_CONTROL)
+				timer_start(r->io->loop, &r->timeout,
+					    CONTROL_TIMEOUT_MS);
 			return 0;
 		}
 		if (errno != ENOMEM)
@@ -227,9 +244,25 @@ static int submit_piece(struct usbfs_request *r)
 
 static void wait_for_memory(struct usbfs_io *io)
 {
-	if (!list_empty(&io->waiting) && list_empty(&io->flying) && !io->held &&
-	    !timer_running(&io->retry))
+	/* Not only when nothing is in flight: that may be for ever. */
+	if (!timer_running(&io->retry))
 		timer_start(io->loop, &io->retry, RETRY_MS);
+}
+
+static bool same_pipe(const struct urb *a, const struct urb *b)
+{
+	return a->ep == b->ep && a->stream == b->stream;
+}
+
+/* Would it come between two pieces of another URB? */
+static bool cuts_in(const struct usbfs_io *io, const struct urb *urb)
+{
+	if (!io->unfinished)
+		return false;
+	list_for_each (it, &io->flying)
+		if (request_of(it)->more && same_pipe(request_of(it)->urb, urb))
+			return true;
+	return false;
 }
 
 /* What waits, in order; what finds no memory holds up its own endpoint only. */
@@ -242,7 +275,7 @@ static void submit_waiting(struct usbfs_io *io)
 		uint32_t bit = 1u << usb_slot(r->urb->ep);
 		int ret;
 
-		if (blocked & bit)
+		if ((blocked & bit) || cuts_in(io, r->urb))
 			continue;
 		ret = submit_piece(r);
 		if (ret == -ENOMEM)
@@ -250,12 +283,16 @@ static void submit_waiting(struct usbfs_io *io)
 		else if (ret < 0)
 			finish_later(r, ret);
 	}
-	wait_for_memory(io);
+	if (blocked)
+		wait_for_memory(io);
 }
 
 static void retry(struct timer *timer)
 {
-	submit_waiting(container_of(timer, struct usbfs_io, retry));
+	struct usbfs_io *io = container_of(timer, struct usbfs_io, retry);
+
+	io->starved(io);
+	submit_waiting(io);
 }
 
 static void discard(struct usbfs_request *r)
@@ -274,8 +311,15 @@ static void timed_out(struct timer *timer)
 	struct usbfs_request *r =
 		container_of(timer, struct usbfs_request, timeout);
 
-	r->forced = -ETIMEDOUT;
-	discard(r);
+	if (r->flying) {
+		r->forced = -ETIMEDOUT;
+		discard(r);
+	} else if (r->io->held) {
+		/* Its time has not begun. */
+		timer_start(r->io->loop, timer, CONTROL_TIMEOUT_MS);
+	} else {
+		finish(r, -ETIMEDOUT);
+	}
 }
 
 static bool must_wait(const struct usbfs_io *io, const struct urb *urb)
@@ -283,9 +327,9 @@ static bool must_wait(const struct usbfs_io *io, const struct urb *urb)
 	if (io->held)
 		return true;
 	list_for_each (it, &io->waiting)
-		if (request_of(it)->urb->ep == urb->ep)
+		if (same_pipe(request_of(it)->urb, urb))
 			return true;
-	return false;
+	return cuts_in(io, urb);
 }
 
 int usbfs_io_submit(struct usbfs_io *io, struct urb *urb)
@@ -306,18 +350,20 @@ int usbfs_io_submit(struct usbfs_io *io, struct urb *urb)
 	ret = prepare(r);
 	if (ret < 0)
 		goto refuse;
-	ret = must_wait(io, urb) ? -ENOMEM : submit_piece(r);
-	if (ret == -ENOMEM) {
+	if (must_wait(io, urb)) {
 		list_append(&io->waiting, &r->node);
-		if (!io->held)
+	} else {
+		ret = submit_piece(r);
+		if (ret == -ENOMEM) {
+			list_append(&io->waiting, &r->node);
 			io->starved(io);
-		wait_for_memory(io);
-		ret = 0;
+			wait_for_memory(io);
+		} else if (ret < 0) {
+			goto refuse;
+		}
 	}
-	if (ret < 0)
-		goto refuse;
 	urb->backend = r;
-	if (urb->type == USB_CONTROL)
+	if (urb->type == USB_CONTROL && !r->flying)
 		timer_start(io->loop, &r->timeout, CONTROL_TIMEOUT_MS);
 	return 0;
 refuse:
@@ -331,13 +377,14 @@ void usbfs_io_cancel(struct usbfs_io *io, struct urb *urb)
 {
 	struct usbfs_request *r = urb->backend;
 
+	(void)io;
+
 	if (!r)
 		return; /* it is about to complete */
-	list_for_each (it, &io->waiting)
-		if (it == &r->node) {
-			finish_later(r, -ECANCELED);
-			return;
-		}
+	if (!r->flying) {
+		finish_later(r, -ECANCELED);
+		return;
+	}
 	r->cancelled = true;
 	discard(r);
 }
@@ -357,7 +404,7 @@ static void ended(struct usbfs_request *r)
 	uint32_t actual = (uint32_t)k->actual_length;
 	bool all = actual == (uint32_t)k->buffer_length;
 
-	list_remove(&r->node);
+	land(r);
 	if (r->urb->type == USB_ISO) {
 		/* Each packet has an outcome of its own. */
 		r->done = r->urb->len;
@@ -373,8 +420,8 @@ static void ended(struct usbfs_request *r)
 		return;
 	}
 	status = r->cancelled ? -ECANCELED : submit_piece(r);
-	if (status == -ENOMEM)
-		list_append(&r->io->waiting, &r->node);
+	if (status == -ENOMEM) /* before those behind it */
+		list_append(r->io->waiting.next, &r->node);
 	else if (status < 0)
 		finish(r, status);
 }
@@ -436,8 +483,8 @@ void usbfs_io_resume(struct usbfs_io *io)
 	list_for_each_safe (it, &io->flying)
 		if (request_of(it)->discard_due)
 			discard(request_of(it));
+	/* It submits what waits; unless what ended has it held again. */
 	reap(io);
-	submit_waiting(io);
 	if (io->ended && !io->held) {
 		io->ended = false;
 		watch(io);
@@ -459,8 +506,12 @@ void usbfs_io_stop(struct usbfs_io *io)
 	       !ioctl(io->fd, USBDEVFS_REAPURBNDELAY, &k)) {
 		struct usbfs_request *r = k->usercontext;
 
+		int status = status_of(k->status);
+
 		r->done += (uint32_t)k->actual_length;
-		finish(r, status_of(k->status));
+		if (!status && r->more && r->done < r->urb->len)
+			status = -ESHUTDOWN;
+		finish(r, status);
 	}
 	/* What a device that has gone does not give back is lost to it. */
 	while (!list_empty(&io->flying))

@@ -15,10 +15,12 @@ struct usbfs_io {
 	int fd;		      /* usbdevfs; borrows */
 	struct usbfs_memory *memory;
 	struct op poll;
-	struct list flying;  /* struct usbfs_request that the kernel has */
-	struct list waiting; /* those that it has no memory for yet */
-	bool held;	     /* a worker has the device: no ioctl now */
-	bool ended;	     /* while held: some have */
+	struct list flying;	 /* struct usbfs_request that the kernel has */
+	struct list waiting;	 /* those that have to wait: for memory, for
+			      * those before them, for the worker */
+	unsigned int unfinished; /* of flying: those with pieces to come */
+	bool held;		 /* a worker has the device: no ioctl now */
+	bool ended;		 /* while held: some have */
 	bool stopping;
 	struct timer retry;
 	/* The device has gone. */
