@@ -449,14 +449,16 @@ static void show_limits(void)
 	printf("connections                     %u\n"
 	       "one transfer                    %u bytes\n"
 	       "transfers in flight per device  %u, %u bytes\n"
+	       "requests that change a device   %u waiting, more fail\n"
 	       "answers not yet taken           %u bytes, then no request is read\n"
 	       "writes not yet done per disk    %u bytes, then none is answered\n"
 	       "read ahead per disk             %u bytes\n"
 	       "usbredir packet                 %u bytes, longer ends the connection\n"
 	       "usbredir filter                 %u bytes\n",
 	       REDIR_MAX_LINKS, USB_MAX_URB_BYTES, USB_MAX_INFLIGHT_URBS,
-	       USB_MAX_INFLIGHT_BYTES, REDIR_MAX_UNSENT, SCSI_MAX_PENDING,
-	       SCSI_WINDOW, USBREDIR_MAX_LENGTH, USBREDIR_MAX_FILTER);
+	       USB_MAX_INFLIGHT_BYTES, USB_MAX_ADMINS, REDIR_MAX_UNSENT,
+	       SCSI_MAX_PENDING, SCSI_WINDOW, USBREDIR_MAX_LENGTH,
+	       USBREDIR_MAX_FILTER);
 }
 
 static int commit(struct bridge *b)

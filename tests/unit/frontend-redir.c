@@ -1107,6 +1107,35 @@ static void test_quota_of_urbs(void **state)
 	end(&g);
 }
 
+/* A device that takes its time for each: the guest cannot pile them up. */
+static void test_quota_of_admins(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	begin(&g, CAPS_ALL);
+	g.fake->hold_admin = true;
+	for (unsigned int i = 0; i < USB_MAX_ADMINS; i++)
+		ask_configuration(&g, 1);
+	expect_nothing(&g);
+	ask_configuration(&g, 1);
+	assert_int_equal(
+		expect(&g, USBREDIR_CONFIGURATION_STATUS).configuration.status,
+		USBREDIR_IOERROR);
+	while (!list_empty(&g.fake->device.admins))
+		usb_admin_complete(list_first(&g.fake->device.admins,
+					      struct usb_admin, node),
+				   0);
+	for (unsigned int i = 0; i < USB_MAX_ADMINS; i++) {
+		expect(&g, USBREDIR_EP_INFO);
+		expect(&g, USBREDIR_INTERFACE_INFO);
+		assert_int_equal(expect(&g, USBREDIR_CONFIGURATION_STATUS)
+					 .configuration.status,
+				 USBREDIR_SUCCESS);
+	}
+	end(&g);
+}
+
 static void test_quota_of_bytes(void **state)
 {
 	static const uint8_t data[100];
@@ -1492,6 +1521,7 @@ int main(void)
 		cmocka_unit_test(test_impossible_length),
 		cmocka_unit_test(test_quota_of_a_transfer),
 		cmocka_unit_test(test_quota_of_urbs),
+		cmocka_unit_test(test_quota_of_admins),
 		cmocka_unit_test(test_quota_of_bytes),
 		cmocka_unit_test(test_close_before_hello),
 		cmocka_unit_test(test_close_while_opening),

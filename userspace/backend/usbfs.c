@@ -3,6 +3,7 @@
 
 #include <libusb-1.0/libusb.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ struct usbfs_device {
 	/* Its own: one that does not answer holds up no other. */
 	struct worker worker;
 	unsigned int jobs;     /* for which handle, and fd, are the worker's */
+	atomic_bool closing;   /* what is queued need not be done any more */
 	struct worker_job job; /* to open, to close */
 	struct usbfs_place opening;
 	struct usbfs_handle_options options;
@@ -182,6 +184,7 @@ static void usbfs_open(struct usb_device *device, enum usb_speed max_speed)
 
 	d->handle.why[0] = '\0';
 	d->jobs = 0;
+	atomic_store(&d->closing, false);
 	if (d->place.speed > max_speed) {
 		snprintf(
 			d->handle.why, sizeof(d->handle.why),
@@ -215,6 +218,7 @@ static void usbfs_close(struct usb_device *device)
 
 	usbfs_io_hold(&d->io);
 	d->jobs++; /* for good: until the next open */
+	atomic_store(&d->closing, true);
 	d->job.work = release_work;
 	d->job.done = release_done;
 	submit_job(d, &d->job);
@@ -293,6 +297,12 @@ static void admin_work(struct worker_job *job)
 {
 	struct admin_job *aj = container_of(job, struct admin_job, job);
 
+	aj->config = aj->device->handle.config;
+	/* Else a guest that has asked for much keeps the device for long. */
+	if (atomic_load(&aj->device->closing)) {
+		aj->result = -ESHUTDOWN;
+		return;
+	}
 	/* Of the transfers in flight the guest shall hear that they were
 	 * cancelled, not that the device has gone. */
 	if (aj->admin->type == USB_RESET ||

@@ -245,6 +245,16 @@ void usb_arrived(struct urb *urb, uint32_t arrived)
 	urb->device->ops->arrived(urb->device, urb);
 }
 
+/* A real device takes its time for each, up to seconds. */
+static bool too_many_admins(const struct usb_device *device)
+{
+	unsigned int n = 0;
+
+	list_for_each (it, &device->admins)
+		n++;
+	return n > USB_MAX_ADMINS;
+}
+
 void usb_admin(struct usb_device *device, struct usb_admin *admin)
 {
 	admin->device = device;
@@ -252,6 +262,8 @@ void usb_admin(struct usb_device *device, struct usb_admin *admin)
 	list_append(&device->admins, &admin->node);
 	if (device->state != USB_DEVICE_OPEN)
 		usb_admin_complete(admin, -ESHUTDOWN);
+	else if (too_many_admins(device))
+		usb_admin_complete(admin, -ENOBUFS);
 	else
 		device->ops->admin(device, admin);
 }

@@ -25,6 +25,7 @@
 #define USB_MAX_URB_BYTES (128u << 20)
 #define USB_MAX_INFLIGHT_URBS 256u
 #define USB_MAX_INFLIGHT_BYTES (160u << 20)
+#define USB_MAX_ADMINS 64u
 
 enum usb_speed {
 	USB_SPEED_LOW,
@@ -258,7 +259,7 @@ void usb_cancel(struct urb *urb);
 
 /*
  * Takes admin until its complete has run, possibly from within this call.
- * Errors arrive there, too.
+ * Errors arrive there, too: -ESHUTDOWN, -ENOBUFS for more than USB_MAX_ADMINS.
  */
 void usb_admin(struct usb_device *device, struct usb_admin *admin);
 
