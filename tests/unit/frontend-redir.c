@@ -728,6 +728,40 @@ static void test_open_fails(void **state)
 	end(&g);
 }
 
+/* One that cannot be opened does not keep the guest from another one, nor does
+ * it have to come back for that. */
+static void test_open_fails_next_device(void **state)
+{
+	struct fake_device *other;
+	struct guest g;
+
+	(void)state;
+	begin_silent(&g, true);
+	other = fake_device_new(g.loop, &g.pool);
+	registry_add(&g.registry, &other->device);
+	expect(&g, USBREDIR_HELLO);
+	g.fake->open_status = -EACCES;
+	tell_hello(&g, CAPS_ALL);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
+	assert_int_equal(g.fake->device.state, USB_DEVICE_FREE);
+	assert_int_equal(other->device.state, USB_DEVICE_OPEN);
+	end(&g);
+	/* Both: it waits for either. */
+	begin_silent(&g, true);
+	other = fake_device_new(g.loop, &g.pool);
+	registry_add(&g.registry, &other->device);
+	expect(&g, USBREDIR_HELLO);
+	g.fake->open_status = other->open_status = -EACCES;
+	tell_hello(&g, CAPS_ALL);
+	expect_nothing(&g);
+	usb_set_absent(&g.fake->device, false);
+	expect_nothing(&g);
+	other->open_status = 0;
+	usb_set_absent(&other->device, false);
+	expect_attach(&g, USBREDIR_SPEED_SUPER);
+	end(&g);
+}
+
 /* Two guests, one device: the second has it when the first is gone. */
 static void test_waits_its_turn(void **state)
 {
@@ -1507,6 +1541,7 @@ int main(void)
 		cmocka_unit_test(test_detach_while_opening),
 		cmocka_unit_test(test_detach_while_waiting),
 		cmocka_unit_test(test_open_fails),
+		cmocka_unit_test(test_open_fails_next_device),
 		cmocka_unit_test(test_waits_its_turn),
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_sends_filter),

@@ -112,8 +112,9 @@ static void device_opened(struct usb_listener *listener, int status)
 		complain_of_open(s, status);
 		s->device = NULL;
 		s->state = REDIR_NO_DEVICE;
-		/* One that is absent now may come back in a better state. */
-		registry_wait(s->registry, &s->waiter);
+		/* It is absent now, and may come back in a better state; there
+		 * may be others. */
+		registry_request(s->registry, &s->waiter);
 		return;
 	}
 	if (!redir_filter_allows(s)) {

@@ -65,13 +65,8 @@ bool registry_request(struct registry *registry, struct registry_waiter *waiter)
 			return true;
 		}
 	}
-	registry_wait(registry, waiter);
-	return false;
-}
-
-void registry_wait(struct registry *registry, struct registry_waiter *waiter)
-{
 	list_append(&registry->waiters, &waiter->node);
+	return false;
 }
 
 void registry_withdraw(struct registry_waiter *waiter)

@@ -50,8 +50,6 @@ struct usb_device *registry_nth(struct registry *registry, unsigned int n);
  */
 bool registry_request(struct registry *registry,
 		      struct registry_waiter *waiter);
-/* Waits its turn, which does not come by a device that is free already. */
-void registry_wait(struct registry *registry, struct registry_waiter *waiter);
 /* Waits no longer. Nothing happens when it did not wait. */
 void registry_withdraw(struct registry_waiter *waiter);
 
