@@ -120,7 +120,6 @@ static void open_work(struct worker_job *job)
 	d->result = usbfs_handle_open(&d->handle, &d->opening, &d->options);
 }
 
-/* On the worker, or where there is none. */
 static void release_work(struct worker_job *job)
 {
 	struct usbfs_device *d = container_of(job, struct usbfs_device, job);
@@ -138,11 +137,9 @@ static void release_done(struct worker_job *job)
 
 static void submit_job(struct usbfs_device *d, struct worker_job *job)
 {
-	/* Without a thread it is done here, and takes its time. */
-	if (worker_submit(&d->worker, job) < 0) {
-		job->work(job);
-		job->done(job);
-	}
+	/* It has opened the device, so there is a thread. */
+	if (worker_submit(&d->worker, job) < 0)
+		abort();
 }
 
 static void open_failed(struct usbfs_device *d, int error)
@@ -181,6 +178,7 @@ static void open_done(struct worker_job *job)
 static void usbfs_open(struct usb_device *device, enum usb_speed max_speed)
 {
 	struct usbfs_device *d = device_of(device);
+	int ret;
 
 	d->handle.why[0] = '\0';
 	d->jobs = 0;
@@ -200,7 +198,12 @@ static void usbfs_open(struct usb_device *device, enum usb_speed max_speed)
 	};
 	d->job.work = open_work;
 	d->job.done = open_done;
-	submit_job(d, &d->job);
+	ret = worker_submit(&d->worker, &d->job);
+	if (ret < 0) {
+		snprintf(d->handle.why, sizeof(d->handle.why),
+			 "no thread to open it: %s", strerror(-ret));
+		open_failed(d, ret);
+	}
 }
 
 static void io_stopped(struct usbfs_io *io)
