@@ -22,6 +22,7 @@ struct usbfs {
 	struct usbfs_udev *udev;
 	bool force;
 	const struct filter *filter; /* borrows; NULL: none */
+	struct log_limit comings;    /* a device may come again and again */
 	int monitor;
 	struct op op;	     /* polls monitor */
 	struct list devices; /* struct usbfs_device */
@@ -169,8 +170,9 @@ static void open_done(struct worker_job *job)
 				&d->desc) < 0)
 		abort(); /* usbfs_handle_open() has done it */
 	if (d->handle.config.flaw)
-		log_warn("%s: %s; that is skipped", d->device.name,
-			 d->handle.config.flaw);
+		log_limited(&d->device.comings, LOG_LEVEL_WARN,
+			    "%s: %s; that is skipped", d->device.name,
+			    d->handle.config.flaw);
 	fill_info(d, &d->handle.config);
 	usb_opened(&d->device, 0);
 }
@@ -211,7 +213,6 @@ static void io_stopped(struct usbfs_io *io)
 	struct usbfs_device *d = container_of(io, struct usbfs_device, io);
 
 	usbfs_handle_close(&d->handle);
-	d->device.absent = !d->placed;
 	usb_closed(&d->device);
 }
 
@@ -354,8 +355,7 @@ static void leave(struct usbfs_device *d)
 {
 	d->placed = false;
 	timer_stop(&d->retry);
-	if (d->device.state == USB_DEVICE_FREE)
-		usb_set_absent(&d->device, true);
+	usb_set_absent(&d->device, true);
 	usb_leave(&d->device);
 }
 
@@ -373,8 +373,8 @@ static void place(struct usbfs_device *d, const struct usbfs_place *place)
 	timer_stop(&d->retry);
 	usbfs_place_name(place, text, sizeof(text));
 	snprintf(d->device.name, sizeof(d->device.name), "%s", text);
-	if (d->device.state == USB_DEVICE_FREE)
-		usb_set_absent(&d->device, false);
+	/* Offered when it is free: the one before may be closing still. */
+	usb_set_absent(&d->device, false);
 }
 
 static void try_again(struct timer *timer)
@@ -398,14 +398,15 @@ static struct usbfs_device *placed_at(struct usbfs *u, const char *syspath)
 	return NULL;
 }
 
-static bool is_kept(const struct usbfs *u, const struct usbfs_place *where)
+static bool is_kept(struct usbfs *u, const struct usbfs_place *where)
 {
 	char name[96];
 
 	if (!u->filter || usbfs_filter_allows(u->filter, where))
 		return false;
 	usbfs_place_name(where, name, sizeof(name));
-	log_info("%s: stays here, by --usb-filter", name);
+	log_limited(&u->comings, LOG_LEVEL_INFO,
+		    "%s: stays here, by --usb-filter", name);
 	return true;
 }
 
@@ -415,6 +416,11 @@ static void came(const struct usbfs_place *where, void *arg)
 	struct usbfs *u = arg;
 	struct usbfs_device *there = placed_at(u, where->syspath);
 
+	/* Another one in its place, and its going was not heard of. */
+	if (there && there->place.dev != where->dev) {
+		leave(there);
+		there = NULL;
+	}
 	if (there) { /* it has changed: more may be allowed now */
 		there->said[0] = '\0';
 		if (there->device.state == USB_DEVICE_FREE)
