@@ -230,8 +230,18 @@ static void usbfs_close(struct usb_device *device)
 
 /* --- Transfers ---------------------------------------------------------------------------- */
 
+static bool is_set_address(const struct urb *urb)
+{
+	return urb->type == USB_CONTROL && !urb->setup.request_type &&
+	       urb->setup.request == USBDESC_SET_ADDRESS;
+}
+
 static int usbfs_submit(struct usb_device *device, struct urb *urb)
 {
+	/* Addresses are the kernel's here: it would lose this device, or find
+	 * it where another one is. */
+	if (is_set_address(urb))
+		return -EINVAL;
 	return usbfs_io_submit(&device_of(device)->io, urb);
 }
 
