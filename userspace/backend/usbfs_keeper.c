@@ -120,8 +120,11 @@ static bool receive(int socket, struct held *held)
 static _Noreturn void keep(int socket)
 {
 	static struct held held[MAX_HELD];
-	int null = open("/dev/null", O_RDWR);
+	int null;
 
+	/* Out of the way of those three: they may have been closed. */
+	socket = fcntl(socket, F_DUPFD, 3);
+	null = open("/dev/null", O_RDWR);
 	/* The session on standard input and output is not its own, and who
 	 * waits for the end of a pipe does not wait for this. */
 	for (int fd = 0; fd <= 2; fd++)
