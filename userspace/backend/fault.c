@@ -23,6 +23,8 @@ struct fault_urb {
 	struct urb *outer;
 	struct fault *fault;
 	struct list node; /* on fault->held */
+	bool late;
+	unsigned int delay; /* ms from when it has ended */
 	int64_t due;
 };
 
@@ -83,7 +85,7 @@ static void inner_freed(struct usb_device *inner)
 {
 	struct fault *f = inner->owner;
 
-	if (!timer_running(&f->back))
+	if (!timer_running(&f->back) && !inner->absent)
 		usb_set_absent(&f->device, false);
 }
 
@@ -138,23 +140,42 @@ static void due(struct timer *timer)
 	schedule(f);
 }
 
-static void inner_complete(struct urb *urb)
+/* It has ended. Those behind it wait with it: nothing overtakes on a bus. */
+static void hold(struct fault_urb *fu)
 {
-	struct fault_urb *fu = container_of(urb, struct fault_urb, urb);
 	struct fault *f = fu->fault;
 	bool first = list_empty(&f->held);
 
-	if (happens(f, f->spec.delay))
-		fu->due = loop_now(f->device.loop) +
-			  (int64_t)(draw(f) % (f->spec.delay_ms + 1));
-	else if (first) {
-		tell(fu);
-		return;
-	}
-	/* Those behind it wait with it: nothing overtakes on a bus. */
+	fu->due = loop_now(f->device.loop) + fu->delay;
 	list_append(&f->held, &fu->node);
 	if (first)
 		schedule(f);
+}
+
+static void inner_complete(struct urb *urb)
+{
+	struct fault_urb *fu = container_of(urb, struct fault_urb, urb);
+
+	if (!fu->late && list_empty(&fu->fault->held))
+		tell(fu);
+	else
+		hold(fu);
+}
+
+/* All that will be wrong with it: which URB has what does not depend on when
+ * others end. True: it fails. */
+static bool choose(struct fault *f, struct fault_urb *fu)
+{
+	struct urb *urb = &fu->urb;
+	bool fails = happens(f, f->spec.error);
+
+	if ((urb->ep & USB_DIR_IN) && urb->type == USB_BULK && urb->len &&
+	    happens(f, f->spec.shortened))
+		urb->len = (uint32_t)(draw(f) % urb->len);
+	fu->late = happens(f, f->spec.delay);
+	if (fu->late)
+		fu->delay = (unsigned int)(draw(f) % (f->spec.delay_ms + 1u));
+	return fails;
 }
 
 static int fault_submit(struct usb_device *device, struct urb *urb)
@@ -167,11 +188,6 @@ static int fault_submit(struct usb_device *device, struct urb *urb)
 		timer_start(device->loop, &f->back, FAULT_AWAY_MS);
 		loop_post(device->loop, &f->leave);
 	}
-	if (happens(f, f->spec.error)) {
-		urb->status = -EIO;
-		usb_complete_later(urb);
-		return 0;
-	}
 	fu = calloc(1, sizeof(*fu));
 	if (!fu)
 		return -ENOMEM;
@@ -180,10 +196,13 @@ static int fault_submit(struct usb_device *device, struct urb *urb)
 	fu->outer = urb;
 	fu->fault = f;
 	list_init(&fu->node);
-	if ((urb->ep & USB_DIR_IN) && urb->type == USB_BULK && urb->len &&
-	    happens(f, f->spec.shortened))
-		fu->urb.len = (uint32_t)(draw(f) % urb->len);
 	urb->backend = fu;
+	if (choose(f, fu)) {
+		fu->urb.status = -EIO;
+		fu->urb.actual = 0;
+		hold(fu); /* told by a timer: not inside submit */
+		return 0;
+	}
 	ret = usb_submit(f->inner, &fu->urb);
 	if (ret < 0) {
 		urb->backend = NULL;
