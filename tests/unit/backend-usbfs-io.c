@@ -146,6 +146,8 @@ static void board_open(struct usb_device *device, enum usb_speed speed)
 	info->endpoint[usb_slot(0x81)] = bulk;
 	info->endpoint[usb_slot(0x02)] = bulk;
 	info->endpoint[usb_slot(0x83)] = bulk;
+	info->endpoint[usb_slot(0x04)].type = USB_CONTROL;
+	info->endpoint[usb_slot(0x84)].type = USB_CONTROL;
 	assert_int_equal(usbfs_io_start(&board.io, kernel.fd), 0);
 	usb_opened(device, 0);
 }
@@ -324,6 +326,26 @@ static void test_pieces_of_streams(void **state)
 	end();
 }
 
+/* A device may say that it has more endpoints for control than 0. Where the
+ * data goes, the endpoint and the setup packet must agree there, too. */
+static void test_control_against_its_direction(void **state)
+{
+	struct rig_urb u;
+
+	(void)state;
+	begin();
+	for (uint8_t ep = 0x00; ep <= 0x04; ep += 4) {
+		rig_urb_control(&u, (struct usb_setup){ 0x40, 1, 0, 0, 100 });
+		u.urb.ep = ep | 0x80; /* so it has no data */
+		assert_int_equal(usb_submit(&board.device, &u.urb), -EINVAL);
+		rig_urb_control(&u, (struct usb_setup){ 0xc0, 1, 0, 0, 100 });
+		u.urb.ep = ep;
+		assert_int_equal(usb_submit(&board.device, &u.urb), -EINVAL);
+	}
+	assert_int_equal(kernel.submitted, 0);
+	end();
+}
+
 /* --- Memory -------------------------------------------------------------------------- */
 
 /* What waits for memory stays in order, and the rest of a URB is before the
@@ -464,6 +486,7 @@ int main(void)
 		cmocka_unit_test(test_pieces_in_order),
 		cmocka_unit_test(test_short_piece),
 		cmocka_unit_test(test_pieces_of_streams),
+		cmocka_unit_test(test_control_against_its_direction),
 		cmocka_unit_test(test_no_memory_for_the_rest),
 		cmocka_unit_test(test_no_memory_beside_one_that_waits),
 		cmocka_unit_test(test_held_again_while_resuming),

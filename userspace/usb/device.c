@@ -179,14 +179,14 @@ static int check_urb(struct usb_device *device, const struct urb *urb)
 
 	if (device->state != USB_DEVICE_OPEN)
 		return -ESHUTDOWN;
-	/* Endpoint 0 has both directions and is always there; the setup
-	 * packet must agree about the direction. */
-	if (urb->type == USB_CONTROL && !(urb->ep & 0x7f)) {
-		if (urb->len &&
-		    ((urb->ep ^ urb->setup.request_type) & USB_DIR_IN))
-			return -EINVAL;
+	/* The setup packet must agree about the direction: who has the data
+	 * goes by the endpoint. */
+	if (urb->type == USB_CONTROL && urb->len &&
+	    ((urb->ep ^ urb->setup.request_type) & USB_DIR_IN))
+		return -EINVAL;
+	/* Endpoint 0 has both directions and is always there. */
+	if (urb->type == USB_CONTROL && !(urb->ep & 0x7f))
 		return usb_check_quota(device, urb->len);
-	}
 	if (ep->type == USB_NO_ENDPOINT)
 		return -ENOENT;
 	if (ep->type != urb->type || urb->stream > ep->max_streams)
