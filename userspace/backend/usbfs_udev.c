@@ -49,6 +49,13 @@ static unsigned long attribute(struct udev_device *dev, const char *name,
 	return text ? strtoul(text, NULL, base) : 0;
 }
 
+/* U+0080 to U+009F in UTF-8: some terminals obey them as they do ESC. */
+static bool is_c1(const char *text)
+{
+	return (unsigned char)text[0] == 0xc2 &&
+	       ((unsigned char)text[1] & 0xe0) == 0x80;
+}
+
 /* What the device says of itself is shown on terminals. */
 static void text_attribute(struct udev_device *dev, const char *name, char *to,
 			   size_t size)
@@ -57,7 +64,9 @@ static void text_attribute(struct udev_device *dev, const char *name, char *to,
 	size_t n = 0;
 
 	for (; text && *text && n + 1 < size; text++)
-		if ((unsigned char)*text >= ' ' && *text != 0x7f)
+		if (is_c1(text))
+			text++;
+		else if ((unsigned char)*text >= ' ' && *text != 0x7f)
 			to[n++] = *text;
 	while (n && to[n - 1] == ' ')
 		n--;
