@@ -14,6 +14,9 @@
 #include "backend/usbfs_udev.h"
 #include "core/worker.h"
 
+/* Events that are read at a time. */
+#define LOOK_MAX 8
+
 struct usbfs {
 	struct loop *loop;
 	struct bufpool *pool;
@@ -24,7 +27,16 @@ struct usbfs {
 	const struct filter *filter; /* borrows; NULL: none */
 	struct log_limit comings;    /* a device may come again and again */
 	int monitor;
-	struct op op;	     /* polls monitor */
+	struct op op; /* polls monitor */
+	/* To look at what has come: while the kernel's drivers try it, its
+	 * files in sysfs block, for as long as the device likes. */
+	struct worker worker;
+	struct worker_job look; /* udev and seen are its, meanwhile */
+	unsigned int n_seen;
+	struct {
+		enum usbfs_event event;
+		struct usbfs_place place;
+	} seen[LOOK_MAX];
 	struct list devices; /* struct usbfs_device */
 	uint32_t next_id;
 };
@@ -457,21 +469,45 @@ static void went(struct usbfs *u, const char *syspath)
 		leave(d);
 }
 
+static void look_work(struct worker_job *job)
+{
+	struct usbfs *u = container_of(job, struct usbfs, look);
+
+	for (u->n_seen = 0; u->n_seen < LOOK_MAX; u->n_seen++) {
+		u->seen[u->n_seen].event =
+			usbfs_udev_next(u->udev, &u->seen[u->n_seen].place);
+		if (u->seen[u->n_seen].event == USBFS_NOTHING)
+			break;
+	}
+}
+
+static void look_done(struct worker_job *job)
+{
+	struct usbfs *u = container_of(job, struct usbfs, look);
+
+	for (unsigned int i = 0; i < u->n_seen; i++) {
+		const struct usbfs_place *where = &u->seen[i].place;
+
+		if (u->seen[i].event == USBFS_CAME)
+			came(where, u);
+		else if (u->seen[i].event == USBFS_WENT)
+			went(u, where->syspath);
+	}
+	/* There may be more: then this ends at once. */
+	op_poll(u->loop, &u->op, u->monitor, POLLIN);
+}
+
 static void told(struct op *op, int res)
 {
 	struct usbfs *u = container_of(op, struct usbfs, op);
-	struct usbfs_place where;
-	enum usbfs_event event;
 
 	if (res == -ECANCELED)
 		return;
-	while ((event = usbfs_udev_next(u->udev, &where)) != USBFS_NOTHING) {
-		if (event == USBFS_CAME)
-			came(&where, u);
-		else if (event == USBFS_WENT)
-			went(u, where.syspath);
+	/* Without a thread it is done here, and takes its time. */
+	if (worker_submit(&u->worker, &u->look) < 0) {
+		look_work(&u->look);
+		look_done(&u->look);
 	}
-	op_poll(u->loop, &u->op, u->monitor, POLLIN);
 }
 
 int usbfs_follow(struct usbfs *u)
@@ -561,6 +597,9 @@ int usbfs_create(struct loop *loop, struct bufpool *pool,
 	u->monitor = -1;
 	list_init(&u->devices);
 	op_init(&u->op, told);
+	worker_init(&u->worker, loop);
+	u->look.work = look_work;
+	u->look.done = look_done;
 	/* It need not look for devices: they are handed to it. */
 	libusb_set_option(NULL, LIBUSB_OPTION_NO_DEVICE_DISCOVERY);
 	if (libusb_init(&u->libusb) < 0)
@@ -573,6 +612,7 @@ int usbfs_create(struct loop *loop, struct bufpool *pool,
 exit:
 	libusb_exit(u->libusb);
 free:
+	worker_fini(&u->worker);
 	free(u);
 	return ret;
 }
@@ -581,6 +621,7 @@ void usbfs_destroy(struct usbfs *u)
 {
 	if (!u)
 		return;
+	worker_fini(&u->worker);
 	usbfs_udev_destroy(u->udev);
 	libusb_exit(u->libusb);
 	free(u);
