@@ -373,8 +373,9 @@ static void usbfs_admin(struct usb_device *device, struct usb_admin *admin)
 
 /* --- Coming and going --------------------------------------------------------------------------- */
 
-static void leave(struct usbfs_device *d)
+static void leave(struct usbfs_device *d, const char *how)
 {
+	log_debug("%s: gone, %s", d->device.name, how);
 	d->placed = false;
 	timer_stop(&d->retry);
 	usb_set_absent(&d->device, true);
@@ -383,7 +384,7 @@ static void leave(struct usbfs_device *d)
 
 static void io_gone(struct usbfs_io *io)
 {
-	leave(container_of(io, struct usbfs_device, io));
+	leave(container_of(io, struct usbfs_device, io), "says usbdevfs");
 }
 
 static void place(struct usbfs_device *d, const struct usbfs_place *place)
@@ -440,7 +441,7 @@ static void came(const struct usbfs_place *where, void *arg)
 
 	/* Another one in its place, and its going was not heard of. */
 	if (there && there->place.dev != where->dev) {
-		leave(there);
+		leave(there, "since another one is in its place");
 		there = NULL;
 	}
 	if (there) { /* it has changed: more may be allowed now */
@@ -466,7 +467,7 @@ static void went(struct usbfs *u, const char *syspath)
 	struct usbfs_device *d = placed_at(u, syspath);
 
 	if (d)
-		leave(d);
+		leave(d, "says udev");
 }
 
 static void look_work(struct worker_job *job)

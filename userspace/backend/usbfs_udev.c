@@ -126,19 +126,24 @@ static void look_at_interfaces(struct usbfs_udev *u, struct udev_device *dev,
 	udev_enumerate_unref(all);
 }
 
+/* Numbers of character devices: so many for each bus, from 1. */
+#define DEVICES_OF_BUS 128
+
 static bool describe(struct usbfs_udev *u, struct udev_device *dev,
 		     struct usbfs_place *place)
 {
 	const char *syspath = udev_device_get_syspath(dev);
-	const char *node = udev_device_get_devnode(dev);
 	const char *speed = udev_device_get_sysattr_value(dev, "speed");
+	/* Its attribute devnum, and the name of its node with it, is another
+	 * one while the device is being reset; this one stays. */
+	dev_t number = udev_device_get_devnum(dev);
 
-	if (!syspath || strlen(syspath) >= sizeof(place->syspath) || !node ||
+	if (!syspath || strlen(syspath) >= sizeof(place->syspath) || !number ||
 	    !speed)
 		return false; /* it has gone meanwhile */
 	*place = (struct usbfs_place){
-		.bus = (unsigned int)attribute(dev, "busnum", 10),
-		.dev = (unsigned int)attribute(dev, "devnum", 10),
+		.bus = minor(number) / DEVICES_OF_BUS + 1,
+		.dev = minor(number) % DEVICES_OF_BUS + 1,
 		.vendor = (uint16_t)attribute(dev, "idVendor", 16),
 		.product = (uint16_t)attribute(dev, "idProduct", 16),
 		.class = (uint8_t)attribute(dev, "bDeviceClass", 16),
@@ -147,7 +152,8 @@ static bool describe(struct usbfs_udev *u, struct udev_device *dev,
 		.speed = speed_of(speed),
 	};
 	snprintf(place->syspath, sizeof(place->syspath), "%s", syspath);
-	snprintf(place->node, sizeof(place->node), "%s", node);
+	snprintf(place->node, sizeof(place->node), "/dev/bus/usb/%03u/%03u",
+		 place->bus, place->dev);
 	snprintf(place->port, sizeof(place->port), "%s",
 		 udev_device_get_sysname(dev));
 	snprintf(place->speed_text, sizeof(place->speed_text), "%s", speed);
