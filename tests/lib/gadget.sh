@@ -47,9 +47,9 @@ gadget_unplug() {
 	echo >"$gadgets/$1/UDC"
 }
 
-# gadget_storage FILE [high]
+# gadget_storage FILE [high] [NAME]
 gadget_storage() {
-	gadget_begin 0x0010 mass_storage.0 storage || return 1
+	gadget_begin 0x0010 mass_storage.0 "${3:-storage}" || return 1
 	[ -z "$2" ] || echo high-speed >"$gadget/max_speed"
 	echo "$1" >"$function/lun.0/file"
 	echo 1 >"$function/lun.0/removable"

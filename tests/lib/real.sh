@@ -15,6 +15,9 @@
 # print what it prints, and return its status. What stays in the background must
 # have its output elsewhere.
 #
+# real_start_alone boots A alone. A_PROGRAMS are more programs for it, A_APPEND
+# and B_APPEND more kernel parameters.
+#
 # HOST_PROGRAM is the usb-host: the bridge, or usbredirect to compare.
 HOST_PROGRAM=${HOST_PROGRAM:-$BRIDGE}
 
@@ -63,6 +66,36 @@ done
 SCRIPT
 }
 
+# boot_a [QEMU-OPTION...]: the guest that has the devices
+boot_a() {
+	# shellcheck disable=SC2086 # a list of words
+	real_script | GUEST_MODULES=$A_MODULES guest_initrd "$tmp/a.initrd" \
+		"$HOST_PROGRAM" "$(guest_program guest-usb)" \
+		"$(guest_program guest-vhci)" mkfs.ext4 "$TESTS/lib/gadget.sh" \
+		${A_PROGRAMS-} || return 1
+	as_a
+	GUEST_APPEND="dummy_hcd.is_super_speed=1 dummy_hcd.num=4 ${A_APPEND-}" \
+		guest_start "$tmp/a.initrd" "$A_LOG" \
+		-netdev user,id=net,hostfwd=tcp:127.0.0.1:0-:4000,hostfwd=tcp:127.0.0.1:0-:4001 \
+		-device virtio-net-pci,netdev=net,romfile= "$@" || return 1
+	A_PID=$GUEST_PID A_IN=$GUEST_IN
+}
+
+# boot_b [QEMU-OPTION...]: the guest that gets them
+boot_b() {
+	real_script | GUEST_MODULES=$B_MODULES guest_initrd "$tmp/b.initrd" \
+		"$(guest_program guest-usb)" "$(guest_io)" \
+		"$TESTS/lib/gadget.sh" || return 1
+	as_b
+	GUEST_APPEND=${B_APPEND-} guest_start "$tmp/b.initrd" "$B_LOG" \
+		-device qemu-xhci,id=xhci,p2=8,p3=8 "$@" || return 1
+	B_PID=$GUEST_PID B_IN=$GUEST_IN
+}
+
+a_is_ready() {
+	as_a && guest_wait_line '^GUEST: ready' 60
+}
+
 # real_start [QEMU-OPTION...] [-- OPTION-OF-B...]: boot both. Ports of A are
 # chosen by the system.
 real_start() {
@@ -72,27 +105,14 @@ real_start() {
 		shift
 	done
 	[ $# = 0 ] || shift
-	real_script | GUEST_MODULES=$A_MODULES guest_initrd "$tmp/a.initrd" \
-		"$HOST_PROGRAM" "$(guest_program guest-usb)" \
-		"$(guest_program guest-vhci)" mkfs.ext4 "$TESTS/lib/gadget.sh" ||
-		return 1
-	real_script | GUEST_MODULES=$B_MODULES guest_initrd "$tmp/b.initrd" \
-		"$(guest_program guest-usb)" "$(guest_io)" \
-		"$TESTS/lib/gadget.sh" || return 1
-	as_a
-	GUEST_APPEND="dummy_hcd.is_super_speed=1 dummy_hcd.num=4 ${A_APPEND-}" \
-		guest_start "$tmp/a.initrd" "$A_LOG" \
-		-netdev user,id=net,hostfwd=tcp:127.0.0.1:0-:4000,hostfwd=tcp:127.0.0.1:0-:4001 \
-		-device virtio-net-pci,netdev=net,romfile= \
-		"${a_options[@]}" || return 1
-	A_PID=$GUEST_PID A_IN=$GUEST_IN
-	as_b
-	GUEST_APPEND=${B_APPEND-} guest_start "$tmp/b.initrd" "$B_LOG" \
-		-device qemu-xhci,id=xhci,p2=8,p3=8 "$@" || return 1
-	B_PID=$GUEST_PID B_IN=$GUEST_IN
-	as_a && guest_wait_line '^GUEST: ready' 60 || return 1
+	boot_a "${a_options[@]}" && boot_b "$@" && a_is_ready || return 1
 	hmp "info usernet" >"$tmp/usernet" || return 1
 	as_b && guest_wait_line '^GUEST: ready' 60
+}
+
+# real_start_alone [QEMU-OPTION...]: A without B
+real_start_alone() {
+	boot_a "$@" && a_is_ready
 }
 
 # port_of N: where the host reaches A's port 4000 + N
