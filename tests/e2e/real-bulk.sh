@@ -20,7 +20,7 @@ need "and for another device" serve 1209:0014 1
 plug 0
 plug 1
 need "both arrive" b "guest-usb wait 1209:0013 && guest-usb wait 1209:0014"
-for size in "1k 128k" "16k 1m" "128k 4m" "1m 8m"; do
+for size in "1k 128k" "16k 1m" "128k 4m" "1m 8m" "3m 12m"; do
 	check "IN of ${size% *} is right" b "
 		guest-usb bulk-in 1209:0013 81 $size 4 mod63"
 	check "OUT of ${size% *} is right" b "

@@ -238,5 +238,5 @@ check "when there is permission it is taken" a '
 	logged "attached 1209:0011" /tmp/log3
 	status=$?
 	kill $guest3 $bridge3; wait $bridge3 && [ $status = 0 ]'
-check "the kernel is well" a "! dmesg | grep -E 'BUG|Oops|Call Trace'"
+check "the kernel is well" a "! dmesg | grep -E 'BUG:|Oops|Call Trace'"
 finish

@@ -27,7 +27,7 @@ contract() {
 		"1..$seen" = "$(grep -o '^1\.\.[0-9]*' <<<"$said")" ]
 	[ "$e2e_failed" = 0 ] || grep '^#' <<<"$said"
 	check "$1: the kernel is well" a "
-		! dmesg | grep -E 'BUG|Oops|Call Trace' && has_device 1209:0001"
+		! dmesg | grep -E 'BUG:|Oops|Call Trace' && has_device 1209:0001"
 }
 
 A_PROGRAMS="$O/tests/unit/backend-contract" need "a guest boots" real_start_alone
