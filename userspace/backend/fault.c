@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "backend/fault.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/log.h"
 
 struct fault {
 	struct usb_device device;
@@ -11,7 +14,8 @@ struct fault {
 	struct usb_listener listener; /* inner's */
 	struct fault_spec spec;
 	uint64_t random;
-	uint64_t urbs;	   /* that have been submitted */
+	uint64_t urbs;			  /* that have been submitted */
+	uint64_t failed, shortened, late; /* of them */
 	struct list held;  /* struct fault_urb: done, to be told in order */
 	struct timer tell; /* the first of them is due */
 	struct task leave;
@@ -170,11 +174,15 @@ static bool choose(struct fault *f, struct fault_urb *fu)
 	bool fails = happens(f, f->spec.error);
 
 	if ((urb->ep & USB_DIR_IN) && urb->type == USB_BULK && urb->len &&
-	    happens(f, f->spec.shortened))
+	    happens(f, f->spec.shortened)) {
 		urb->len = (uint32_t)(draw(f) % urb->len);
+		f->shortened++;
+	}
 	fu->late = happens(f, f->spec.delay);
 	if (fu->late)
 		fu->delay = (unsigned int)(draw(f) % (f->spec.delay_ms + 1u));
+	f->late += fu->late;
+	f->failed += fails;
 	return fails;
 }
 
@@ -268,6 +276,9 @@ static void inner_gone(struct usb_listener *listener)
 	timer_stop(&f->tell);
 	while (!list_empty(&f->held))
 		tell(list_first(&f->held, struct fault_urb, node));
+	log_info("%s: of %" PRIu64 " transfers so far %" PRIu64
+		 " failed, %" PRIu64 " were short, %" PRIu64 " late",
+		 f->device.name, f->urbs, f->failed, f->shortened, f->late);
 	f->device.data_lost = f->inner->data_lost;
 	f->device.absent = timer_running(&f->back) || f->inner->absent;
 	usb_closed(&f->device);
