@@ -42,7 +42,7 @@ for seed in $SEEDS; do
 		check "seed $seed: $lies: $taken" a "
 			kill -0 \$(cat /tmp/host0.pid) &&
 			[ \$(wc -l </tmp/host0.log) -lt 10 ] &&
-			[ \$(grep -cE "error|warning" /tmp/host0.log) -le 3 ]; status=\$?
+			[ \$(grep -cE 'error|warning' /tmp/host0.log) -le 3 ]; status=\$?
 			cat /tmp/host0.log; : >/tmp/host0.log; [ \$status = 0 ]"
 	fi
 done
