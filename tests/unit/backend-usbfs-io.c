@@ -397,6 +397,34 @@ static void test_no_memory_beside_one_that_waits(void **state)
 	end();
 }
 
+/* Reads that never end leave the kernel some memory for other devices. */
+static void test_not_all_memory(void **state)
+{
+	struct rig_urb never[10], small;
+	unsigned int n = ARRAY_SIZE(never), before;
+
+	(void)state;
+	begin();
+	for (unsigned int i = 0; i < n; i++) {
+		rig_urb_in(&never[i], 0x83, MIB);
+		rig_submit(&board.rig, &never[i]);
+	}
+	before = kernel.n_pending;
+	assert_int_equal(before, 8);
+	rig_urb_in(&small, 0x81, 512);
+	rig_submit(&board.rig, &small);
+	assert_int_equal(kernel.n_pending, before + 1);
+	/* One ends: the next has its room. */
+	kernel_ends(0, MIB);
+	rig_finish(&board.rig, &never[0]);
+	assert_int_equal(kernel.n_pending, before + 1);
+	rig_close(&board.rig);
+	for (unsigned int i = 0; i < n; i++)
+		rig_urb_fini(&never[i]);
+	rig_urb_fini(&small);
+	end();
+}
+
 /* --- A worker has it -------------------------------------------------------------------- */
 
 static void hold(struct rig_urb *u)
@@ -489,6 +517,7 @@ int main(void)
 		cmocka_unit_test(test_control_against_its_direction),
 		cmocka_unit_test(test_no_memory_for_the_rest),
 		cmocka_unit_test(test_no_memory_beside_one_that_waits),
+		cmocka_unit_test(test_not_all_memory),
 		cmocka_unit_test(test_held_again_while_resuming),
 		cmocka_unit_test(test_cancel_while_held),
 		cmocka_unit_test(test_control_times),

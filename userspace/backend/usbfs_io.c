@@ -20,6 +20,14 @@
 #define PIECE_MAX USBFS_MAP_MAX
 #define PIECE_MIN 16384u
 
+/*
+ * The kernel's memory is for all devices of all programs: reads that never end
+ * must not have it all. This is half of what there is by default; small
+ * transfers, control among them, are not counted out.
+ */
+#define IN_KERNEL_MAX (8u << 20)
+#define SMALL 4096u
+
 /* When there is no memory and nothing in flight that will give some back. */
 #define RETRY_MS 20
 
@@ -163,11 +171,26 @@ static void take_packets(struct usbfs_request *r)
 	}
 }
 
+static uint32_t counted(const struct usbdevfs_urb *k)
+{
+	uint32_t len = (uint32_t)k->buffer_length;
+
+	return len > SMALL ? len : 0;
+}
+
+static bool has_enough(const struct usbfs_io *io, const struct usbdevfs_urb *k)
+{
+	return counted(k) && io->in_kernel &&
+	       io->in_kernel + counted(k) > IN_KERNEL_MAX;
+}
+
 /* The kernel has it no more. */
 static void land(struct usbfs_request *r)
 {
 	list_remove(&r->node);
 	r->io->unfinished -= r->more;
+	if (r->flying)
+		r->io->in_kernel -= counted(&r->kernel);
 	r->flying = r->more = false;
 }
 
@@ -218,7 +241,10 @@ static int submit_piece(struct usbfs_request *r)
 		k->buffer_length = (int)MIN(left, r->piece_max);
 		k->buffer = r->buf ? r->buf->data + r->off + r->done : NULL;
 		k->usercontext = r;
+		if (has_enough(r->io, k))
+			return -ENOMEM;
 		if (!ioctl(r->io->fd, USBDEVFS_SUBMITURB, k)) {
+			r->io->in_kernel += counted(k);
 			list_remove(&r->node);
 			list_append(&r->io->flying, &r->node);
 			r->flying = true;

@@ -15,6 +15,7 @@ struct usbfs_io {
 	int fd;		      /* usbdevfs; borrows */
 	struct usbfs_memory *memory;
 	struct op poll;
+	uint32_t in_kernel;	 /* bytes of the large ones that are flying */
 	struct list flying;	 /* struct usbfs_request that the kernel has */
 	struct list waiting;	 /* those that have to wait: for memory, for
 			      * those before them, for the worker */

@@ -204,9 +204,12 @@ static void tell(struct usbfs_keeper *keeper, const struct message *message,
 		control.header.cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
 	}
-	if (sendmsg(keeper->socket, &msg, MSG_NOSIGNAL) < 0)
-		log_warn("the keeper of USB devices does not answer: %s",
-			 strerror(errno));
+	/* Never waits for it: it is there for the worst case only. */
+	if (sendmsg(keeper->socket, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+	    !atomic_flag_test_and_set(&keeper->told))
+		log_warn(
+			"the keeper of USB devices does not answer: %s; after a kill they would be left without drivers",
+			strerror(errno));
 }
 
 void usbfs_keeper_hold(struct usbfs_keeper *keeper, uint32_t id, int fd,

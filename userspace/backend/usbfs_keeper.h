@@ -8,6 +8,7 @@
 #ifndef BACKEND_USBFS_KEEPER_H
 #define BACKEND_USBFS_KEEPER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,7 +22,8 @@ struct usbfs_former {
 };
 
 struct usbfs_keeper {
-	int socket; /* -1: there is none */
+	int socket;	  /* -1: there is none */
+	atomic_flag told; /* that it does not answer */
 };
 
 /*

@@ -316,6 +316,15 @@ static struct redir_stream *find(struct redir_session *s, uint8_t ep,
 	return NULL;
 }
 
+static unsigned int count(const struct redir_session *s)
+{
+	unsigned int n = 0;
+
+	list_for_each (it, &s->streams)
+		n++;
+	return n;
+}
+
 static bool same(const struct redir_stream *st, const struct wish *wish)
 {
 	return st->len == wish->len && st->n_urbs == wish->n_urbs &&
@@ -454,6 +463,8 @@ static int start(struct redir_session *s, const struct usb_endpoint *ep,
 	st = find(s, wish->ep, wish->stream_id);
 	if (st)
 		return same(st, wish) ? 0 : -EINVAL;
+	if (count(s) >= REDIR_MAX_STREAMS)
+		return -ENOBUFS;
 	st = create(s, ep, wish);
 	if (!st)
 		return -ENOMEM;

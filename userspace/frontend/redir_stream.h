@@ -21,6 +21,8 @@
 #define REDIR_MAX_ISO_URBS 16
 #define REDIR_MAX_ISO_PACKETS 32 /* in each */
 
+#define REDIR_MAX_STREAMS 64 /* of a session: of bulk, each may be one */
+
 /* So many in a row end a stream: of URBs that fail, of stalls. */
 #define REDIR_STREAM_FAILURES 16
 #define REDIR_STREAM_STALLS 3
