@@ -162,7 +162,7 @@ check:
 check-san:
 	$(Q)tools/install-deps check
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 tests man
-	$(Q)O='$(O)-san' tests/run '$(or $(T),unit/|fuzz/|hostile|disk-sessions|fuse-f)'
+	$(Q)O='$(O)-san' tests/run '$(or $(T),unit/|fuzz/|disk-hostile|disk-sessions|fuse-f)'
 
 check-fresh:
 	$(Q)tests/fresh/run
