@@ -36,6 +36,7 @@ static const char usage_text[] =
 	"       guest-io journal-check FILE FIRST LAST GENERATION\n"
 	"       guest-io pattern-write|pattern-check DEV OFFSET LEN SEED\n"
 	"       guest-io eject DEV\n"
+	"       guest-io tsc\n"
 	"       guest-io sgcmd DEV HEXCDB [in LEN | out HEXDATA | none]\n";
 
 static _Noreturn void usage(void)
@@ -580,6 +581,29 @@ static int eject(const char *dev)
 	return 0;
 }
 
+/*
+ * The frequency of this processor's time stamp counter in kHz, which is that of
+ * an emulated guest as well; nothing where there is no such counter.
+ */
+static int tsc(void)
+{
+#if defined(__x86_64__)
+	struct timespec start, end;
+	uint64_t from, to;
+	double ms;
+
+	clock_gettime(CLOCK_MONOTONIC_RAW, &start);
+	from = __builtin_ia32_rdtsc();
+	usleep(50000);
+	clock_gettime(CLOCK_MONOTONIC_RAW, &end);
+	to = __builtin_ia32_rdtsc();
+	ms = (double)(end.tv_sec - start.tv_sec) * 1e3 +
+	     (double)(end.tv_nsec - start.tv_nsec) / 1e6;
+	printf("%.0f\n", (double)(to - from) / ms);
+#endif
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
@@ -600,6 +624,8 @@ int main(int argc, char **argv)
 		return pattern(true, arg);
 	if (!strcmp(name, "pattern-check") && args == 4)
 		return pattern(false, arg);
+	if (!strcmp(name, "tsc") && args == 0)
+		return tsc();
 	if (!strcmp(name, "eject") && args == 1)
 		return eject(arg[0]);
 	if (!strcmp(name, "sgcmd") && args >= 2 && args <= 4)

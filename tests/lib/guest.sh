@@ -23,6 +23,7 @@
 #	GUEST_MODULES	more modules to load, at guest_initrd
 #	GUEST_MONITOR	path of a socket for QEMU's monitor; needed by hmp, qmp
 #	GUEST_ACCEL	QEMU's -accel
+#	GUEST_KHZ	of the guest's time stamp counter, if not this machine's
 #	QEMU		the emulator
 #
 # guest_start leaves GUEST_PID, GUEST_LOG and GUEST_IN; the functions that take
@@ -41,6 +42,8 @@ guest_die() {
 	printf 'guest: %s\n' "$*" >&2
 	return 1
 }
+
+guest_khz=
 
 guest_cache() {
 	printf '%s\n' "${RYLL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ryll-bridge}"
@@ -312,6 +315,9 @@ guest_start() {
 	fi
 	[ -z "${GUEST_MONITOR-}" ] ||
 		monitor=(-qmp "unix:$GUEST_MONITOR,server=on,wait=off")
+	# On a busy machine the guest measures its clock wrong at boot, by
+	# factors, and every timeout in it with that.
+	[ -n "$guest_khz" ] || guest_khz=$("$(guest_io)" tsc)
 	# The console's input is a pipe open at both ends: nobody waits for the
 	# other to open it, and it has no end.
 	fifo=$(mktemp -u "${TMPDIR:-/tmp}/guest.XXXXXX")
@@ -333,7 +339,7 @@ guest_start() {
 		-chardev stdio,id=console,signal=off -serial chardev:console \
 		-kernel "$kernel" -initrd "$initrd" \
 		-append "console=ttyS0 quiet panic=-1 mitigations=off \
-tsc=reliable clocksource=tsc \
+tsc=reliable clocksource=tsc tsc_early_khz=${GUEST_KHZ:-$guest_khz} \
 cryptomgr.notests i8042.noaux i8042.nokbd apparmor=0 usb-storage.delay_use=0 \
 ${GUEST_APPEND-}" \
 		-no-reboot "${monitor[@]}" "$@" \

@@ -29,6 +29,8 @@ B_MODULES=$real_modules
 A_PID='' A_LOG=$tmp/a.log A_IN='' A_MONITOR=$tmp/a.monitor
 B_PID='' B_LOG=$tmp/b.log B_IN='' B_MONITOR=$tmp/b.monitor
 REAL_TIMEOUT=60
+# More for a program with sanitizers
+A_MEMORY=${A_MEMORY-}
 
 host_name=${HOST_PROGRAM##*/}
 is_usbredirect() {
@@ -77,7 +79,7 @@ boot_a() {
 	GUEST_APPEND="dummy_hcd.is_super_speed=1 dummy_hcd.num=4 ${A_APPEND-}" \
 		guest_start "$tmp/a.initrd" "$A_LOG" \
 		-netdev user,id=net,hostfwd=tcp:127.0.0.1:0-:4000,hostfwd=tcp:127.0.0.1:0-:4001 \
-		-device virtio-net-pci,netdev=net,romfile= "$@" || return 1
+		-device virtio-net-pci,netdev=net,romfile= $A_MEMORY "$@" || return 1
 	A_PID=$GUEST_PID A_IN=$GUEST_IN
 }
 
