@@ -10,22 +10,22 @@ static size_t msg_size(const struct outq_msg *msg)
 	return (size_t)msg->head_len + msg->len;
 }
 
-static size_t msg_memory(const struct outq_msg *msg)
-{
-	return sizeof(*msg) + (msg->counted ? msg->buf->size : 0);
-}
-
 /* Messages in a row may carry pieces of one buffer; the first counts it. */
-static bool counts(const struct outq *q, const struct buf *buf)
+static size_t memory_of(const struct outq *q, const struct buf *buf)
 {
-	return buf &&
-	       (list_empty(&q->msgs) ||
-		list_entry(q->msgs.prev, struct outq_msg, node)->buf != buf);
+	size_t size = sizeof(struct outq_msg);
+
+	if (!buf)
+		return size;
+	if (!list_empty(&q->msgs) &&
+	    list_entry(q->msgs.prev, struct outq_msg, node)->buf == buf)
+		return size;
+	return size + buf->size;
 }
 
 static void msg_free(struct outq *q, struct outq_msg *msg)
 {
-	q->memory -= msg_memory(msg);
+	q->memory -= msg->memory;
 	list_remove(&msg->node);
 	buf_put(msg->buf);
 	free(msg);
@@ -62,10 +62,10 @@ int outq_push(struct outq *q, const void *head, size_t head_len,
 	msg->buf = buf;
 	msg->off = off;
 	msg->len = len;
-	msg->counted = counts(q, buf);
+	msg->memory = memory_of(q, buf);
 	list_append(&q->msgs, &msg->node);
 	q->bytes += msg_size(msg);
-	q->memory += msg_memory(msg);
+	q->memory += msg->memory;
 	return 0;
 }
 
@@ -108,12 +108,12 @@ static bool repair(struct outq *q, struct outq_msg *msg)
 	if (!zeros)
 		return false;
 	memset(zeros->data, 0, msg->len);
-	q->memory -= msg_memory(msg);
+	q->memory -= msg->memory;
 	buf_put(msg->buf);
 	msg->buf = zeros;
 	msg->off = 0;
-	msg->counted = true;
-	q->memory += msg_memory(msg);
+	msg->memory = sizeof(*msg) + zeros->size;
+	q->memory += msg->memory;
 	pool->torn++;
 	return true;
 }

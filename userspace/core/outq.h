@@ -20,7 +20,7 @@ struct outq_msg {
 	uint32_t head_len;
 	uint32_t off, len; /* payload in buf */
 	struct buf *buf;   /* a reference, or NULL */
-	bool counted;	   /* in memory, not by the message before */
+	size_t memory;	   /* that it adds to the queue's */
 };
 
 struct outq {
