@@ -26,14 +26,15 @@ static struct {
 	bool held; /* a worker has the device: nobody else may use it */
 } kernel;
 
+/* The eventfd can be written when something has ended; it may be so already. */
 static void kernel_told(void)
 {
 	uint64_t n = UINT64_MAX - 1;
 
 	if (kernel.n_ended)
-		assert_true(read(kernel.fd, &n, sizeof(n)) || true);
+		(void)!read(kernel.fd, &n, sizeof(n));
 	else
-		assert_true(write(kernel.fd, &n, sizeof(n)) || true);
+		(void)!write(kernel.fd, &n, sizeof(n));
 }
 
 static struct usbdevfs_urb *take_out(unsigned int i)
