@@ -137,6 +137,7 @@ int transport_over_fds(struct loop *loop, int in, int out, const char *peer,
 	}
 	f->transport.ops = &fd_ops;
 	f->transport.loop = loop;
+	f->transport.fd = out;
 	snprintf(f->transport.peer, sizeof(f->transport.peer), "%s", peer);
 	f->in = in;
 	f->out = out;

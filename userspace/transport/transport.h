@@ -36,6 +36,7 @@ struct transport {
 	/* Set by who uses it; a transport that is closed unused needs none. */
 	const struct transport_user *user;
 	void *context;	/* the user's */
+	int fd;		/* of the socket below, to ask it things; -1: none */
 	char peer[128]; /* who is at the other end, for log lines */
 };
 
@@ -62,6 +63,24 @@ static inline void transport_close(struct transport *t)
 {
 	t->ops->close(t);
 }
+
+/*
+ * A step on the way to a peer, for instance TLS or a proxy's consent: it takes
+ * a transport that nobody uses, speaks with the other end, and leaves one to go
+ * on with, the same or one on top of it. Whoever starts a step fills in done.
+ */
+struct transport_step {
+	/*
+	 * status 0: takes t. Else -errno, why says in words what is wrong, and
+	 * the transport has been closed. Runs once, never from within the
+	 * function that starts the step; the step is freed afterwards.
+	 */
+	void (*done)(struct transport_step *step, struct transport *t,
+		     int status, const char *why);
+	void *owner;
+	/* The step's own: ends soon, with -ECANCELED. */
+	void (*cancel)(struct transport_step *step);
+};
 
 /*
  * A transport over file descriptors, which it takes, also on failure: a
