@@ -4,6 +4,7 @@
 #
 #   O=DIR        where everything is built (build)
 #   V=1          show the commands
+#   SASL=no      without libsasl2, even if it is there
 #   SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer
 #   T=...        check: run only tests whose path matches; fuzz: seconds
 #   DESTDIR=, PREFIX=   for install
@@ -18,10 +19,11 @@ CC ?= cc
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wundef -Wvla -Wno-missing-field-initializers
+GLIB_CFLAGS := $(shell pkg-config --cflags glib-2.0 2>/dev/null | sed "s/-I/-isystem /g")
 VERSION := $(shell cat .version)$(shell git describe --always --dirty --match= \
 	2>/dev/null | sed 's/^/+g/')
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -pthread -I. -Iuserspace $(WARNINGS) \
-	$(DEFINES) $(CFLAGS) $(SANITIZERS)
+	$(GLIB_CFLAGS) $(DEFINES) $(CFLAGS) $(SANITIZERS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANITIZERS)
 
 ifdef SANITIZE
@@ -39,17 +41,18 @@ endif
 
 # Each folder of userspace/ is a layer, an archive of its own. needs_X is what
 # a program that tests X links: DESIGN's "who may include whom".
-LAYERS := base wire core usb image transport backend frontend fuse
+LAYERS := base wire core usb image transport spice backend frontend fuse
 needs_base := base
 needs_wire := wire base
 needs_core := core base
 needs_usb := usb core base
 needs_image := image core base
-needs_transport := transport core base
+needs_transport := transport wire core base
+needs_spice := spice transport wire core base
 needs_backend := backend usb image wire core base
 needs_frontend := frontend transport usb wire core base
 needs_fuse := fuse image core base
-needs_all := fuse frontend backend transport usb image wire core base
+needs_all := fuse frontend backend spice transport usb image wire core base
 
 # fuse/ is a wing of its own, with the source of a program in it.
 sources = $(if $(filter fuse,$(1)),$(filter-out fuse/ryll-fuse.c,$(wildcard fuse/*.c)),$(wildcard userspace/$(1)/*.c))
@@ -57,7 +60,14 @@ objects = $(patsubst %.c,$(O)/%.o,$(1))
 archive = $(O)/lib$(1).a
 archives = $(foreach l,$(needs_$(1)),$(call archive,$(l)))
 
-LIBS := -luring -lnbd -lusb-1.0 -ludev
+# Optional: SASL=no builds without.
+SASL ?= $(shell pkg-config --exists libsasl2 2>/dev/null && echo yes || echo no)
+ifeq ($(SASL),yes)
+SASL_DEFINES := -DHAVE_SASL
+SASL_LIBS := -lsasl2
+endif
+
+LIBS := -luring -lgnutls -lgcrypt -llz4 -lglib-2.0 -lnbd -lusb-1.0 -ludev $(SASL_LIBS)
 FUSE_LIBS := -lfuse3 -ljansson
 
 .PHONY: all
@@ -86,6 +96,9 @@ WITH_VERSION := $(O)/userspace/ryll-bridge.o \
 	$(O)/fuse/ryll-fuse.o $(O)/userspace/frontend/redir_send.o
 $(WITH_VERSION): $(O)/version
 $(WITH_VERSION): DEFINES := -DRYLL_VERSION='"$(VERSION)"'
+
+$(O)/userspace/spice/sasl.o $(O)/userspace/spice/sasl_layer.o \
+	$(O)/tests/unit/spice-sasl.o: DEFINES := $(SASL_DEFINES)
 
 # Parsers of untrusted bytes: no silent conversion.
 $(O)/userspace/wire/%.o: WARNINGS += -Wconversion -Wsign-conversion -Werror
@@ -125,7 +138,7 @@ $(O)/tests/fuzz/$(1): $(O)/tests/fuzz/$(1).o $(O)/tests/fuzz/replay.o $$(call ar
 $(O)-fuzz/$(1): $(wildcard userspace/*/*.[ch]) $(wildcard tests/lib/*.h) tests/fuzz/$(1).c
 	@mkdir -p $$(@D)
 	$$(call say,FUZZCC,$$@)
-	$$(Q)$$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE -DRYLL_VERSION='"fuzz"' -I. -Iuserspace -g -O1 \
+	$$(Q)$$(FUZZ_CC) -std=gnu11 -D_GNU_SOURCE -DRYLL_VERSION='"fuzz"' $$(SASL_DEFINES) -I. -Iuserspace $$(GLIB_CFLAGS) -g -O1 \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $$@ \
 		tests/fuzz/$(1).c $$(foreach l,$$(needs_$(firstword $(subst -, ,$(1)))),$$(call sources,$$(l))) $$(LIBS)
 endef
@@ -162,7 +175,7 @@ check:
 check-san:
 	$(Q)tools/install-deps check
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 tests man
-	$(Q)O='$(O)-san' tests/run '$(or $(T),unit/|fuzz/|disk-hostile|disk-sessions|fuse-f)'
+	$(Q)O='$(O)-san' tests/run '$(or $(T),unit/|fuzz/|disk-hostile|disk-sessions|fuse-f|spice-hostile|spice-auth)'
 
 check-fresh:
 	$(Q)tests/fresh/run
@@ -231,7 +244,7 @@ help:
 	@echo 'check        install what is missing, build, run every test (T=PATTERN: some)'
 	@echo 'check-san    the tests that need no guest, under ASan and UBSan'
 	@echo 'check-fresh  both in new Debian roots with nothing installed'
-	@echo 'bench        measure against QEMU, sendfile and others (T=wire|guest|cost|fuse)'
+	@echo 'bench        measure against QEMU, sendfile and others (T=wire|guest|cost|fuse|real|spice)'
 	@echo 'cov          the lines that unit tests and fuzz corpora run'
 	@echo 'fuzz         each fuzz target for T=60 seconds'
 	@echo 'lint format  check, or apply, the style'
@@ -239,5 +252,6 @@ help:
 
 .PHONY: FORCE
 FORCE:
+.DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

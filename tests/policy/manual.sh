@@ -14,11 +14,11 @@ same() {
 # agree PROGRAM SOURCE-WITH-THE-TABLE
 agree() {
 	local name=${1##*/} help man parser
-	help=$("$1" --help | grep -oE -- '(^|[ ,])--[a-z-]+' | tr -d ' ,' |
+	help=$("$1" --help | grep -oE -- '(^|[ ,])--[a-z0-9-]+' | tr -d ' ,' |
 		sort -u)
-	man=$(grep -oE '^\*--[a-z-]+\*' "userspace/man/$name.1.scd" |
+	man=$(grep -oE '^\*--[a-z0-9-]+\*' "userspace/man/$name.1.scd" |
 		tr -d '*' | sort -u)
-	parser=$(sed -n 's/^\t{ "\([a-z-]*\)", [a-z]*_argument.*/--\1/p' "$2" |
+	parser=$(sed -n 's/^\t{ "\([a-z0-9-]*\)", [a-z]*_argument.*/--\1/p' "$2" |
 		sort -u)
 	same "$name: --help and the manual page" "$help" "$man"
 	same "$name: --help and the parser" "$help" "$parser"
