@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
+
 static size_t msg_size(const struct outq_msg *msg)
 {
 	return (size_t)msg->head_len + msg->len;
@@ -45,6 +47,21 @@ void outq_fini(struct outq *q)
 	q->bytes = 0;
 }
 
+/* A copy of len bytes at off, which is as good as they are. Takes buf. */
+static struct buf *copy_of(struct buf *buf, uint32_t off, uint32_t len)
+{
+	struct iovec iov = { buf->data + off, len };
+	struct bufpool *pool = buf->pool;
+	struct buf *copy = bufpool_get(pool, len);
+
+	if (copy && memory_copy_iov(copy->data, len, &iov, 1, 0) < 0) {
+		memset(copy->data, 0, len);
+		pool->torn++;
+	}
+	buf_put(buf);
+	return copy;
+}
+
 int outq_push(struct outq *q, const void *head, size_t head_len,
 	      struct buf *buf, uint32_t off, uint32_t len)
 {
@@ -54,6 +71,14 @@ int outq_push(struct outq *q, const void *head, size_t head_len,
 	if (!msg) {
 		buf_put(buf);
 		return -ENOMEM;
+	}
+	if (q->own && buf && buf->foreign) {
+		buf = copy_of(buf, off, len);
+		off = 0;
+		if (!buf) {
+			free(msg);
+			return -ENOMEM;
+		}
 	}
 	list_init(&msg->node);
 	if (head_len)

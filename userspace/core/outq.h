@@ -12,7 +12,7 @@
 
 #include "core/bufpool.h"
 
-#define OUTQ_HEAD 28 /* a usbredir bulk header is 26 */
+#define OUTQ_HEAD 32 /* a usbredir bulk header is 26, a SPICE pong 30 */
 
 struct outq_msg {
 	struct list node; /* on outq->msgs */
@@ -24,6 +24,9 @@ struct outq_msg {
 };
 
 struct outq {
+	/* Whoever sends reads the memory itself, see transport->copies: that of
+	 * somebody else is copied on its way in. */
+	bool own;
 	struct list msgs; /* struct outq_msg, in order of leaving */
 	size_t sent;	  /* bytes of the first message that have left */
 	size_t bytes;	  /* not yet left */

@@ -230,6 +230,11 @@ void redir_link_finish(struct redir_link *link)
 	redir_session_detach(&link->session);
 }
 
+void redir_link_drop(struct redir_link *link)
+{
+	end_later(link);
+}
+
 int redir_link_create(struct transport *t, struct bufpool *pool,
 		      struct registry *registry, struct usb_device *wanted,
 		      void (*ended)(struct redir_link *), void *owner,
@@ -246,6 +251,7 @@ int redir_link_create(struct transport *t, struct bufpool *pool,
 	t->user = &user;
 	t->context = link;
 	outq_init(&link->out);
+	link->out.own = t->copies;
 	task_init(&link->flush, flush);
 	task_init(&link->end, end_task);
 	timer_init(&link->ack, ack_timeout);

@@ -47,6 +47,9 @@ int must_check redir_link_create(struct transport *t, struct bufpool *pool,
 /* Detaches the device, lets the peer know, then ends. */
 void redir_link_finish(struct redir_link *link);
 
+/* Ends soon, without a word to the peer, who is not there any more. */
+void redir_link_drop(struct redir_link *link);
+
 void redir_link_free(struct redir_link *link);
 
 #endif

@@ -35,8 +35,14 @@ struct transport {
 	struct loop *loop; /* borrows */
 	/* Set by who uses it; a transport that is closed unused needs none. */
 	const struct transport_user *user;
-	void *context;	/* the user's */
-	int fd;		/* of the socket below, to ask it things; -1: none */
+	void *context; /* the user's */
+	int fd;	       /* of the socket below, to ask it things; -1: none */
+	/*
+	 * It reads itself what it sends, while a socket has the kernel do it: who
+	 * lends memory of a file that may become shorter gets no -EFAULT, but
+	 * SIGBUS. Do not: see outq->own.
+	 */
+	bool copies;
 	char peer[128]; /* who is at the other end, for log lines */
 };
 
