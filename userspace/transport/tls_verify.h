@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whether a certificate is the one that was expected.
+ */
+#ifndef TRANSPORT_TLS_VERIFY_H
+#define TRANSPORT_TLS_VERIFY_H
+
+#include <gnutls/gnutls.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/*
+ * Of the peer of session: the chain, and the subject as SPICE compares it or,
+ * if there is none, the host. 0, or -EACCES and a sentence in why.
+ */
+int must_check tls_verify(gnutls_session_t session, const char *subject,
+			  const char *host, char *why, size_t size);
+
+/* A DNS name that could be asked for; not an address. NULL-safe. */
+bool tls_is_name(const char *host);
+
+#endif
