@@ -10,7 +10,7 @@
 
 struct proxy {
 	struct socket_address address; /* where it is */
-	char *credentials; /* owned; "user:password", or NULL */
+	char *credentials;	       /* owned; "user:password", or NULL */
 };
 
 /*
