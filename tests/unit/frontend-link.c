@@ -12,65 +12,17 @@
 #include <cmocka.h>
 
 #include "../lib/fake-device.h"
+#include "../lib/fake-transport.h"
 #include "frontend/redir_link.h"
-
-/* A transport that does what the test says. */
-struct wire {
-	struct transport transport;
-	uint8_t *recv_buf; /* lent to us; NULL: nothing is being received */
-	size_t recv_len;
-	bool sending;
-	size_t send_len;
-	bool closing;
-};
 
 struct bench {
 	struct loop *loop;
 	struct bufpool pool;
 	struct registry registry;
 	struct fake_device *fake;
-	struct wire wire;
+	struct fake_transport wire;
 	struct redir_link *link;
 	unsigned int ended; /* calls */
-};
-
-static struct wire *wire_of(struct transport *t)
-{
-	return container_of(t, struct wire, transport);
-}
-
-static void wire_recv(struct transport *t, void *buf, size_t len, bool exact)
-{
-	struct wire *wire = wire_of(t);
-
-	(void)exact;
-	assert_null(wire->recv_buf);
-	assert_false(wire->closing);
-	wire->recv_buf = buf;
-	wire->recv_len = len;
-}
-
-static void wire_send(struct transport *t, const struct iovec *iov,
-		      unsigned int n)
-{
-	struct wire *wire = wire_of(t);
-
-	assert_false(wire->sending);
-	wire->sending = true;
-	wire->send_len = 0;
-	for (unsigned int i = 0; i < n; i++)
-		wire->send_len += iov[i].iov_len;
-}
-
-static void wire_close(struct transport *t)
-{
-	wire_of(t)->closing = true;
-}
-
-static const struct transport_ops wire_ops = {
-	.recv = wire_recv,
-	.send = wire_send,
-	.close = wire_close,
 };
 
 static void turns(struct bench *b)
@@ -86,28 +38,14 @@ static void drain(struct bench *b)
 {
 	turns(b);
 	while (b->wire.sending) {
-		b->wire.sending = false;
-		b->wire.transport.user->sent(&b->wire.transport,
-					     (int)b->wire.send_len);
+		fake_transport_sent(&b->wire, SIZE_MAX);
 		turns(b);
 	}
 }
 
 static void arrive(struct bench *b, const void *data, size_t len)
 {
-	const uint8_t *p = data;
-
-	while (len) {
-		uint8_t *into = b->wire.recv_buf;
-		size_t n = MIN(len, b->wire.recv_len);
-
-		assert_non_null(into);
-		memcpy(into, p, n);
-		b->wire.recv_buf = NULL;
-		b->wire.transport.user->received(&b->wire.transport, (int)n);
-		p += n;
-		len -= n;
-	}
+	assert_true(fake_transport_arrive(&b->wire, data, len));
 }
 
 static void arrive_msg(struct bench *b, const struct usbredir_msg *msg,
@@ -130,14 +68,14 @@ static void begin(struct bench *b)
 {
 	struct usbredir_msg hello = { .type = USBREDIR_HELLO, .data_len = 4 };
 
-	*b = (struct bench){ .wire.transport.ops = &wire_ops };
+	*b = (struct bench){ 0 };
 	assert_int_equal(loop_create(&b->loop), 0);
 	bufpool_init(&b->pool);
 	registry_init(&b->registry);
 	b->fake = fake_device_new(b->loop, &b->pool);
 	b->fake->hold_urbs = true;
 	registry_add(&b->registry, &b->fake->device);
-	b->wire.transport.loop = b->loop;
+	fake_transport_init(&b->wire, b->loop);
 	assert_int_equal(redir_link_create(&b->wire.transport, &b->pool,
 					   &b->registry, NULL, ended, b,
 					   &b->link),
@@ -151,9 +89,8 @@ static void begin(struct bench *b)
 static void wire_closed(struct bench *b)
 {
 	assert_true(b->wire.closing);
-	b->wire.recv_buf = NULL;
-	b->wire.sending = false;
-	b->wire.transport.user->closed(&b->wire.transport);
+	fake_transport_closed(&b->wire);
+	fake_transport_fini(&b->wire);
 	turns(b);
 }
 
@@ -201,8 +138,7 @@ static void test_peer_closes(void **state)
 	(void)state;
 	begin(&b);
 	ask_bulk_in(&b, 100);
-	b.wire.recv_buf = NULL;
-	b.wire.transport.user->received(&b.wire.transport, 0);
+	fake_transport_end(&b.wire, 0);
 	turns(&b);
 	wire_closed(&b);
 	end(&b);
@@ -240,8 +176,7 @@ static void test_closes_while_sending(void **state)
 	fake_complete(b.fake, fake_first(b.fake), 0, 1 << 20);
 	turns(&b);
 	assert_true(b.wire.sending);
-	b.wire.recv_buf = NULL;
-	b.wire.transport.user->received(&b.wire.transport, -ECONNRESET);
+	fake_transport_end(&b.wire, -ECONNRESET);
 	turns(&b);
 	assert_true(b.wire.closing);
 	assert_true(b.pool.lent >= 1 << 20); /* being sent */
@@ -258,8 +193,7 @@ static void test_device_is_slow(void **state)
 	begin(&b);
 	b.fake->hold_cancel = b.fake->hold_close = true;
 	ask_bulk_in(&b, 100);
-	b.wire.recv_buf = NULL;
-	b.wire.transport.user->received(&b.wire.transport, 0);
+	fake_transport_end(&b.wire, 0);
 	turns(&b);
 	wire_closed(&b);
 	assert_int_equal(b.ended, 0);
@@ -300,8 +234,7 @@ static void test_stops_receiving(void **state)
 	drain(&b);
 	assert_non_null(b.wire.recv_buf);
 	ask_bulk_in(&b, 10);
-	b.wire.recv_buf = NULL;
-	b.wire.transport.user->received(&b.wire.transport, 0);
+	fake_transport_end(&b.wire, 0);
 	turns(&b);
 	wire_closed(&b);
 	end(&b);
@@ -312,8 +245,7 @@ static void send_once(struct bench *b)
 {
 	turns(b);
 	assert_true(b->wire.sending);
-	b->wire.sending = false;
-	b->wire.transport.user->sent(&b->wire.transport, (int)b->wire.send_len);
+	fake_transport_sent(&b->wire, SIZE_MAX);
 }
 
 /* A device that always has more, and a peer that reads when it likes. */
@@ -344,8 +276,7 @@ static void test_stream_pauses(void **state)
 	arrive_msg(&b, &start, NULL, 0, REDIR_CAPS);
 	drain(&b);
 	assert_int_equal(outq_memory(&b.link->out), 0);
-	b.wire.recv_buf = NULL;
-	b.wire.transport.user->received(&b.wire.transport, 0);
+	fake_transport_end(&b.wire, 0);
 	turns(&b);
 	wire_closed(&b);
 	end(&b);
