@@ -42,6 +42,17 @@ const char options_help[] =
 	"  --stdio               one session on standard input and output\n"
 	"                        ADDRESS: unix:PATH, tcp:HOST:PORT\n"
 	"\n"
+	"Or a SPICE server, with a usbredir channel for each device:\n"
+	"  --direct HOST:PORT    where it is; unix:PATH; HOST with --tls-port\n"
+	"  --tls-port PORT       use TLS, at this port\n"
+	"  --file CONN.vv        as this virt-viewer file says\n"
+	"  --password-file FILE  its first line (else: RYLL_PASSWORD, a question)\n"
+	"  --username NAME       if the server wants SASL\n"
+	"  --ca-file FILE        who may have signed the server's certificate\n"
+	"  --host-subject TEXT   whose certificate it is, if not HOST's\n"
+	"  --lz4 WHEN            compress: auto (if it pays), always, never\n"
+	"  --capture DIR         write what is said into pcapng files\n"
+	"\n"
 	"The images as files here (NAME.img, and NAME.json says how each is):\n"
 	"  --mount DIR           by FUSE, on an empty folder\n"
 	"  --mount-rw            the files may be written, too\n"
@@ -227,6 +238,49 @@ static int add_port(struct socket_address *ports, size_t *n, const char *text)
 	return 0;
 }
 
+static bool has_spice(const struct options *o)
+{
+	return o->spice.direct || o->spice.file;
+}
+
+/* An option that only a SPICE server gives a meaning. */
+static int set_spice(struct options *o, const char *name, const char **value,
+		     const char *arg)
+{
+	o->spice.other = name;
+	*value = arg;
+	return 0;
+}
+
+static int set_tls_port(struct options *o, const char *arg)
+{
+	char *end;
+	unsigned long port = strtoul(arg, &end, 10);
+
+	if (*arg < '0' || *arg > '9' || *end || !port || port > 65535)
+		return complain(
+			"--tls-port is between 1 and 65535, not \"%s\"\n", arg);
+	o->spice.other = "--tls-port";
+	o->spice.tls_port = (unsigned int)port;
+	return 0;
+}
+
+static int set_lz4(struct options *o, const char *arg)
+{
+	static const char *const names[] = { [SPICE_LZ4_AUTO] = "auto",
+					     [SPICE_LZ4_ALWAYS] = "always",
+					     [SPICE_LZ4_NEVER] = "never" };
+
+	o->spice.other = "--lz4";
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(arg, names[i]))
+			continue;
+		o->spice.lz4 = (enum spice_lz4_mode)i;
+		return 0;
+	}
+	return complain("--lz4 is auto, always or never, not \"%s\"\n", arg);
+}
+
 static int check(const struct options *o)
 {
 	if (o->help || o->version || o->list || o->show_limits || o->commit)
@@ -234,9 +288,17 @@ static int check(const struct options *o)
 	if (!o->n_devices)
 		return complain(
 			"nothing to plug in; name an image with --usb-disk or a device with --usb-device (see --help)\n");
-	if (!o->n_listen && !o->n_connect && !o->stdio && !o->run && !o->mount)
+	if (!o->n_listen && !o->n_connect && !o->stdio && !o->run &&
+	    !o->mount && !has_spice(o))
 		return complain(
-			"nowhere to plug it in; use --listen, --connect or --stdio (see --help)\n");
+			"nowhere to plug it in; use --listen, --connect, --stdio, --direct or --file (see --help)\n");
+	if (o->spice.other && !has_spice(o))
+		return complain("%s needs a SPICE server: --direct or --file\n",
+				o->spice.other);
+	if (o->spice.direct && o->spice.file)
+		return complain("--direct and --file exclude each other\n");
+	if (has_spice(o) && o->n_connect >= o->n_devices)
+		return complain("no device is left for the SPICE server\n");
 	if (o->mount && !o->n_disks)
 		return complain("--mount needs an image: it shows those\n");
 	if (!o->mount && (o->mount_rw || o->mount_allow_other))
@@ -263,6 +325,15 @@ enum {
 	OPT_LISTEN,
 	OPT_CONNECT,
 	OPT_STDIO,
+	OPT_DIRECT,
+	OPT_TLS_PORT,
+	OPT_FILE,
+	OPT_PASSWORD_FILE,
+	OPT_USERNAME,
+	OPT_CA_FILE,
+	OPT_HOST_SUBJECT,
+	OPT_LZ4,
+	OPT_CAPTURE,
 	OPT_MOUNT,
 	OPT_MOUNT_RW,
 	OPT_MOUNT_ALLOW_OTHER,
@@ -286,6 +357,15 @@ static const struct option longs[] = {
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "connect", required_argument, NULL, OPT_CONNECT },
 	{ "stdio", no_argument, NULL, OPT_STDIO },
+	{ "direct", required_argument, NULL, OPT_DIRECT },
+	{ "tls-port", required_argument, NULL, OPT_TLS_PORT },
+	{ "file", required_argument, NULL, OPT_FILE },
+	{ "password-file", required_argument, NULL, OPT_PASSWORD_FILE },
+	{ "username", required_argument, NULL, OPT_USERNAME },
+	{ "ca-file", required_argument, NULL, OPT_CA_FILE },
+	{ "host-subject", required_argument, NULL, OPT_HOST_SUBJECT },
+	{ "lz4", required_argument, NULL, OPT_LZ4 },
+	{ "capture", required_argument, NULL, OPT_CAPTURE },
 	{ "mount", required_argument, NULL, OPT_MOUNT },
 	{ "mount-rw", no_argument, NULL, OPT_MOUNT_RW },
 	{ "mount-allow-other", no_argument, NULL, OPT_MOUNT_ALLOW_OTHER },
@@ -324,6 +404,27 @@ static int parse_option(struct options *o, int option, const char *arg)
 	case OPT_STDIO:
 		o->stdio = true;
 		return 0;
+	case OPT_DIRECT:
+		o->spice.direct = arg;
+		return 0;
+	case OPT_FILE:
+		o->spice.file = arg;
+		return 0;
+	case OPT_TLS_PORT:
+		return set_tls_port(o, arg);
+	case OPT_PASSWORD_FILE:
+		return set_spice(o, "--password-file", &o->spice.password_file,
+				 arg);
+	case OPT_USERNAME:
+		return set_spice(o, "--username", &o->spice.username, arg);
+	case OPT_CA_FILE:
+		return set_spice(o, "--ca-file", &o->spice.ca_file, arg);
+	case OPT_HOST_SUBJECT:
+		return set_spice(o, "--host-subject", &o->spice.subject, arg);
+	case OPT_LZ4:
+		return set_lz4(o, arg);
+	case OPT_CAPTURE:
+		return set_spice(o, "--capture", &o->capture, arg);
 	case OPT_MOUNT:
 		o->mount = arg;
 		return 0;
@@ -361,16 +462,33 @@ static int parse_option(struct options *o, int option, const char *arg)
 	}
 }
 
+/* getopt_long() takes --pass for --password-file: nobody shall count on that,
+ * nor give a password to an option that he believes to be there. */
+static bool written_out(const char *arg)
+{
+	size_t len = strcspn(arg, "=");
+
+	for (const struct option *o = longs; o->name; o++)
+		if (len == strlen(o->name) + 2 &&
+		    !strncmp(arg + 2, o->name, len - 2))
+			return true;
+	return false;
+}
+
 int options_parse(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){ 0 };
 	optind = 0;
 	for (;;) {
+		int at = MAX(optind, 1);
 		int option = getopt_long(argc, argv, "+:", longs, NULL);
 		bool bad = option == '?' || option == ':';
 
 		if (option < 0)
 			break;
+		if (!bad && !written_out(argv[at]))
+			return complain("unknown option %.*s (see --help)\n",
+					(int)strcspn(argv[at], "="), argv[at]);
 		if (parse_option(o, option, bad ? argv[optind - 1] : optarg) <
 		    0)
 			return -EINVAL;

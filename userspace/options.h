@@ -13,6 +13,7 @@
 #include "backend/usbfs_select.h"
 #include "base/err.h"
 #include "image/spec.h"
+#include "spice/lz4.h"
 #include "transport/socket.h"
 #include "wire/filter.h"
 
@@ -39,6 +40,16 @@ struct usb_spec {
 	size_t position; /* among all devices, from 0 */
 };
 
+/* Where a SPICE server is. */
+struct spice_spec {
+	const char *direct, *file; /* NULL both: there is none */
+	unsigned int tls_port;	   /* 0: none was given */
+	const char *ca_file, *subject;
+	const char *username, *password_file;
+	enum spice_lz4_mode lz4;
+	const char *other; /* an option that makes sense with one only */
+};
+
 struct options {
 	struct disk_spec *disks; /* owned, in the order given */
 	size_t n_disks;
@@ -54,7 +65,9 @@ struct options {
 	size_t n_listen;
 	struct socket_address connect[OPTIONS_MAX_PORTS];
 	size_t n_connect;
-	const char *mount; /* NULL: nowhere */
+	struct spice_spec spice;
+	const char *capture; /* a folder; NULL: none */
+	const char *mount;   /* NULL: nowhere */
 	bool mount_rw, mount_allow_other;
 	const char *commit; /* an overlay; NULL: none */
 	const char *run;    /* NULL: none */

@@ -21,6 +21,7 @@
 #include "image/spec.h"
 #include "list.h"
 #include "options.h"
+#include "spice.h"
 #include "usb/registry.h"
 
 #define EXIT_USAGE 2
@@ -42,6 +43,7 @@ struct bridge {
 	struct usbfs_keeper keeper;
 	struct usbfs *usbfs; /* NULL: no real device is wanted */
 	struct redir_ports ports;
+	struct spice spice;
 	struct export *export; /* --mount; else NULL */
 	bool mounted;
 	struct signals signals;
@@ -218,6 +220,9 @@ static int make_temp_socket(struct bridge *b)
 	return listen_on(b, &b->address);
 }
 
+static void spice_failed(struct spice *s);
+static void spice_closed(struct spice *s);
+
 static int add_ports(struct bridge *b)
 {
 	const struct options *o = &b->options;
@@ -229,9 +234,14 @@ static int add_ports(struct bridge *b)
 		ret = redir_ports_connect(
 			&b->ports, &o->connect[i],
 			registry_nth(&b->registry, (unsigned int)i));
+	if (!ret && (o->spice.direct || o->spice.file))
+		ret = spice_start(&b->spice, o, &b->ports,
+				  (unsigned int)o->n_connect, spice_failed,
+				  spice_closed);
 	if (!ret && o->stdio)
 		ret = redir_ports_stdio(&b->ports, STDIN_FILENO, STDOUT_FILENO);
-	if (!ret && o->run && !o->n_listen && !o->n_connect)
+	if (!ret && o->run && !o->n_listen && !o->n_connect &&
+	    !b->spice.started)
 		ret = make_temp_socket(b);
 	return ret;
 }
@@ -295,7 +305,8 @@ static int run_command(struct bridge *b)
 		return 0;
 	signals_unblock();
 	signal(SIGPIPE, SIG_DFL);
-	setenv("RYLL_ADDRESS", a->text, 1);
+	if (a->text[0])
+		setenv("RYLL_ADDRESS", a->text, 1);
 	if (a->is_unix)
 		setenv("RYLL_SOCKET", a->sun.sun_path, 1);
 	execl("/bin/sh", "sh", "-c", o->run, (char *)NULL);
@@ -305,6 +316,7 @@ static int run_command(struct bridge *b)
 static void finish(struct bridge *b)
 {
 	redir_ports_finish(&b->ports);
+	spice_close(&b->spice);
 	if (b->mounted)
 		export_stop(b->export);
 }
@@ -316,8 +328,23 @@ static void check_over(struct bridge *b)
 		return;
 	if (b->mounted)
 		export_stop(b->export);
-	else
+	else if (!b->spice.started)
 		loop_stop(b->loop);
+}
+
+static void spice_failed(struct spice *s)
+{
+	struct bridge *b = container_of(s, struct bridge, spice);
+
+	b->status = EXIT_FAILURE;
+	if (b->child)
+		kill(b->child, SIGTERM);
+	finish(b);
+}
+
+static void spice_closed(struct spice *s)
+{
+	check_over(container_of(s, struct bridge, spice));
 }
 
 static void unmounted(void *arg)
@@ -327,7 +354,8 @@ static void unmounted(void *arg)
 
 	b->mounted = false;
 	/* Somebody else may have done it; then there may be nothing left. */
-	if (!o->n_listen && !o->n_connect && !o->stdio && !b->child)
+	if (!o->n_listen && !o->n_connect && !o->stdio && !b->spice.started &&
+	    !b->child)
 		redir_ports_finish(&b->ports);
 	check_over(b);
 }
@@ -362,7 +390,10 @@ static void caught(struct signals *signals, int signo)
 
 static void finished(struct redir_ports *ports)
 {
-	check_over(container_of(ports, struct bridge, ports));
+	struct bridge *b = container_of(ports, struct bridge, ports);
+
+	spice_close(&b->spice);
+	check_over(b);
 }
 
 static bool data_lost(struct bridge *b)
@@ -380,6 +411,9 @@ static int serve(struct bridge *b)
 	sigset_t set;
 	int ret;
 
+	ret = spice_describe(&b->spice, &b->options);
+	if (ret < 0)
+		return ret;
 	if (b->options.n_usb)
 		usbfs_keeper_start(&b->keeper);
 	ret = loop_create(&b->loop);
@@ -425,17 +459,20 @@ static void release(struct bridge *b)
 {
 	/* One that failed half-way leaves the rest to the end of the process,
 	 * but no file behind. */
-	if (!b->loop)
+	if (!b->loop) {
+		spice_fini(&b->spice);
 		return;
+	}
 	if (!b->ports.finishing)
 		redir_ports_finish(&b->ports);
 	signals_fini(&b->signals);
 	if (b->temp[0])
 		rmdir(b->temp);
 	if (!export_destroy(b->export) || b->ports.n_links ||
-	    worker_busy(&b->worker))
+	    b->spice.started || worker_busy(&b->worker))
 		return;
 	worker_fini(&b->worker);
+	spice_fini(&b->spice);
 	redir_ports_fini(&b->ports);
 	registry_fini(&b->registry);
 	usbfs_destroy(b->usbfs);
@@ -454,11 +491,12 @@ static void show_limits(void)
 	       "writes not yet done per disk    %u bytes, then none is answered\n"
 	       "read ahead per disk             %u bytes\n"
 	       "usbredir packet                 %u bytes, longer ends the connection\n"
-	       "usbredir filter                 %u bytes\n",
+	       "usbredir filter                 %u bytes\n"
+	       "SPICE message                   %u bytes, compressed or not\n",
 	       REDIR_MAX_LINKS, USB_MAX_URB_BYTES, USB_MAX_INFLIGHT_URBS,
 	       USB_MAX_INFLIGHT_BYTES, USB_MAX_ADMINS, REDIR_MAX_UNSENT,
 	       SCSI_MAX_PENDING, SCSI_WINDOW, USBREDIR_MAX_LENGTH,
-	       USBREDIR_MAX_FILTER);
+	       USBREDIR_MAX_FILTER, SPICE_MAX_UNPACKED);
 }
 
 static int commit(struct bridge *b)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum port_kind { PORT_LISTENER, PORT_DIALER, PORT_STDIO };
+enum port_kind { PORT_LISTENER, PORT_DIALER, PORT_STDIO, PORT_ADOPTED };
 
 struct redir_port {
 	struct list node; /* on ports->ports */
@@ -12,7 +12,10 @@ struct redir_port {
 	enum port_kind kind;
 	struct socket_listener listener;
 	struct socket_dialer dialer;
-	struct usb_device *wanted; /* dialer; borrows */
+	struct usb_device *wanted; /* dialer, adopted; borrows */
+	struct redir_link *link;   /* adopted; NULL: none yet */
+	void (*ended)(void *arg, enum redir_heard heard); /* adopted */
+	void *arg;
 	struct timer retry;
 	int64_t delay; /* before the next attempt, ms */
 	bool told;     /* the user knows that it does not work now */
@@ -38,6 +41,7 @@ static void link_ended(struct redir_link *link)
 	struct redir_ports *ports = port->ports;
 	/* Somebody who spoke usbredir was there: start over quickly. */
 	bool greeted = link->session.parser.greeted;
+	bool failed = link->session.failed;
 
 	log_debug("%s: connection ended", link->session.peer);
 	list_remove(&link->node);
@@ -52,6 +56,13 @@ static void link_ended(struct redir_link *link)
 		break;
 	case PORT_STDIO: /* what the program was started for is over */
 		redir_ports_finish(ports);
+		break;
+	case PORT_ADOPTED:
+		list_remove(&port->node);
+		port->ended(port->arg, greeted	? REDIR_HEARD_HELLO
+				       : failed ? REDIR_HEARD_NOISE
+						: REDIR_HEARD_NOTHING);
+		free(port);
 		break;
 	case PORT_LISTENER:
 		break;
@@ -85,6 +96,7 @@ static int add_link(struct redir_port *port, struct transport *t)
 	}
 	list_append(&ports->links, &link->node);
 	ports->n_links++;
+	port->link = link;
 	return 0;
 }
 
@@ -203,6 +215,39 @@ int redir_ports_stdio(struct redir_ports *ports, int in, int out)
 	if (ret < 0)
 		return ret;
 	return add_link(port, t);
+}
+
+/* --- From somebody else ---------------------------------------------------------------- */
+
+int redir_ports_adopt(struct redir_ports *ports, struct transport *t,
+		      struct usb_device *wanted,
+		      void (*ended)(void *arg, enum redir_heard heard),
+		      void *arg, struct redir_port **out)
+{
+	struct redir_port *port = new_port(ports, PORT_ADOPTED);
+	int ret;
+
+	if (!port) {
+		log_err("%s: out of memory", t->peer);
+		transport_close(t);
+		return -ENOMEM;
+	}
+	port->wanted = wanted;
+	port->ended = ended;
+	port->arg = arg;
+	ret = add_link(port, t);
+	if (ret < 0) {
+		list_remove(&port->node);
+		free(port);
+		return ret;
+	}
+	*out = port;
+	return 0;
+}
+
+void redir_port_drop(struct redir_port *port)
+{
+	redir_link_drop(port->link);
 }
 
 /* --- Life ----------------------------------------------------------------------------------- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Ports: where usbredir peers come from. A listener takes everybody, a dialer
- * connects again and again, stdio is one session.
+ * connects again and again, stdio is one session, and somebody else may
+ * have connections to give.
  */
 #ifndef FRONTEND_REDIR_PORT_H
 #define FRONTEND_REDIR_PORT_H
@@ -15,6 +16,15 @@
 /* Between two attempts to connect: doubled from the first to the last. */
 #define REDIR_RETRY_FIRST_MS 250
 #define REDIR_RETRY_LAST_MS 10000
+
+/* What the peer of a session that has ended said. */
+enum redir_heard {
+	REDIR_HEARD_NOTHING,
+	REDIR_HEARD_NOISE, /* not usbredir */
+	REDIR_HEARD_HELLO,
+};
+
+struct redir_port;
 
 /* All ports of the program. */
 struct redir_ports {
@@ -51,6 +61,20 @@ int must_check redir_ports_connect(struct redir_ports *ports,
 
 /* One session on two file descriptors, which it takes. */
 int must_check redir_ports_stdio(struct redir_ports *ports, int in, int out);
+
+/*
+ * A session on t, which somebody else has connected; takes it. ended runs once,
+ * unless it fails at once: -EBUSY, -ENOMEM, which has been said. *port is valid
+ * until then.
+ */
+int must_check redir_ports_adopt(struct redir_ports *ports, struct transport *t,
+				 struct usb_device *wanted,
+				 void (*ended)(void *arg,
+					       enum redir_heard heard),
+				 void *arg, struct redir_port **port);
+
+/* The peer of that session is not there any more. */
+void redir_port_drop(struct redir_port *port);
 
 /* Detaches everywhere, closes everything; ends with finished. */
 void redir_ports_finish(struct redir_ports *ports);
