@@ -5,46 +5,7 @@
 # boots it: a boot sector that says so on the serial port. By each way of
 # connecting, and on a high-speed controller. And an El Torito CD-ROM.
 . "$(dirname "$0")/../lib/e2e.sh"
-
-# 16 bits: initialise nothing, write the text to COM1, halt.
-#   xor ax,ax; mov ds,ax; mov si,7c20h; mov dx,3f8h
-#   next: lodsb; test al,al; jz stop; out dx,al; jmp next; stop: hlt; jmp stop
-boot_sector() {
-	{
-		printf '\x31\xc0\x8e\xd8\xbe\x20\x7c\xba\xf8\x03'
-		printf '\xac\x84\xc0\x74\x03\xee\xeb\xf8\xf4\xeb\xfd'
-		head -c 11 /dev/zero
-		printf 'BOOTED %s\r\n' "$1"
-	} | dd of="$2" conv=notrunc status=none
-	printf '\x55\xaa' | dd of="$2" bs=1 seek=510 conv=notrunc status=none
-}
-
-booted() {
-	grep -asq "BOOTED $1" "$tmp/$1.log"
-}
-
-# The BIOS looks for disks once. One that comes later is found by a reset.
-reset_when_attached() {
-	eventually 10 logged attached &&
-		echo system_reset | socat - "UNIX-CONNECT:$tmp/monitor" >/dev/null
-}
-
-# boots NAME QEMU-OPTION...: the machine boots from the disk.
-boots() {
-	local name=$1 pid status
-	shift
-	# Its output is a file: its stdin must not be the terminal.
-	qemu-system-x86_64 -M q35 -m 64 -display none -nodefaults -net none \
-		-serial "file:$tmp/$name.log" "$@" </dev/null 2>>"$tmp/qemu.log" &
-	pid=$!
-	e2e_pids="$e2e_pids $pid"
-	[ "$name" != connect ] || reset_when_attached
-	eventually 20 booted "$name"
-	status=$?
-	kill "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
-	return $status
-}
+. "$TESTS/lib/seabios.sh"
 
 truncate -s 1M "$tmp/disk"
 xhci="-device qemu-xhci -device usb-redir,chardev=r,bootindex=0"

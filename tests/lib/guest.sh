@@ -329,7 +329,8 @@ guest_start() {
 	# faulting it in again with every redirected packet: reads by usbredir
 	# otherwise run at one of two speeds, by chance.  Without the clock
 	# parameters, emulation takes the HPET, where each look is a trap.  The
-	# second line of parameters is for speed alone: a third of a second.
+	# last lines of parameters are for speed alone: a third of a second.  A
+	# guest that a busy machine gives no CPU for a while is not stuck.
 	# (-nographic would add the BIOS's screen to the console.)
 	MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_MMAP_THRESHOLD_=268435456 \
 	MALLOC_TOP_PAD_=16777216 \
@@ -339,6 +340,7 @@ guest_start() {
 		-chardev stdio,id=console,signal=off -serial chardev:console \
 		-kernel "$kernel" -initrd "$initrd" \
 		-append "console=ttyS0 quiet panic=-1 mitigations=off \
+nosoftlockup rcupdate.rcu_cpu_stall_suppress=1 \
 tsc=reliable clocksource=tsc tsc_early_khz=${GUEST_KHZ:-$guest_khz} \
 cryptomgr.notests i8042.noaux i8042.nokbd apparmor=0 usb-storage.delay_use=0 \
 ${GUEST_APPEND-}" \
@@ -439,6 +441,35 @@ guest_cleanup() {
 		GUEST_PID=$pid
 		guest_stop
 	done
+}
+
+# ---- a shell in the guest ------------------------------------------------------
+
+# The end of a script that takes commands from guest_do. They come in base64, as
+# lines of the console: of any length and text.
+guest_shell() {
+	cat <<'SCRIPT'
+say "ready"
+while read -r id text; do
+	text=$(echo "$text" | base64 -d)
+	echo "#BEGIN $id"
+	eval "$text" </dev/null
+	echo "#END $id $?"
+done
+SCRIPT
+}
+
+# guest_do COMMAND [SECONDS]: print what it prints, return its status. What stays
+# in the background must have its output elsewhere.
+guest_do() {
+	local id=$EPOCHREALTIME status
+
+	guest_send "$id $(printf %s "$1" | base64 -w 0)"
+	guest_wait_line "#END $id " "${2:-60}" || return 124
+	tr -d '\r' <"$GUEST_LOG" |
+		sed -n "/#BEGIN $id\$/,/#END $id /p" | sed '1d;$d'
+	status=$(sed -n "s/.*#END $id \([0-9]*\).*/\1/p" "$GUEST_LOG")
+	return "${status:-125}"
 }
 
 # ---- QEMU's monitor ----------------------------------------------------------

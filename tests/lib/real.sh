@@ -52,20 +52,13 @@ as_b() {
 	GUEST_PID=$B_PID GUEST_LOG=$B_LOG GUEST_IN=$B_IN GUEST_MONITOR=$B_MONITOR
 }
 
-# Commands come in base64, as lines of the console: of any length and text.
 real_script() {
 	cat <<'SCRIPT'
 . /lib.sh
 . gadget.sh
 [ ! -d /sys/class/net/eth0 ] || net_up
-say "ready"
-while read -r id text; do
-	text=$(echo "$text" | base64 -d)
-	echo "#BEGIN $id"
-	eval "$text" </dev/null
-	echo "#END $id $?"
-done
 SCRIPT
+	guest_shell
 }
 
 # boot_a [QEMU-OPTION...]: the guest that has the devices
@@ -123,26 +116,15 @@ port_of() {
 		"$tmp/usernet"
 }
 
-# run_in COMMAND: in the guest that is chosen
-run_in() {
-	local id=$EPOCHREALTIME status
-	guest_send "$id $(printf %s "$1" | base64 -w 0)"
-	guest_wait_line "#END $id " "$REAL_TIMEOUT" || return 124
-	tr -d '\r' <"$GUEST_LOG" |
-		sed -n "/#BEGIN $id\$/,/#END $id /p" | sed '1d;$d'
-	status=$(sed -n "s/.*#END $id \([0-9]*\).*/\1/p" "$GUEST_LOG")
-	return "${status:-125}"
-}
-
 # In a subshell: the choice of the guest ends with the command.
 a() (
 	as_a
-	run_in "$*"
+	guest_do "$*" "$REAL_TIMEOUT"
 )
 
 b() (
 	as_b
-	run_in "$*"
+	guest_do "$*" "$REAL_TIMEOUT"
 )
 
 # serve VID:PID [N [OPTION...]]: the usb-host in A, on port 4000 + N.
