@@ -28,8 +28,6 @@ SPICE_INITRD=$tmp/spice.initrd
 GUEST_MONITOR=$tmp/monitor
 spice_boots=0
 
-"$BRIDGE" --help 2>&1 | grep -q -- --direct || [ -n "${SPICE_RIG-}" ] ||
-	skip "${BRIDGE##*/} has no --direct"
 qemu-system-x86_64 -spice help 2>&1 | grep -q tls-port ||
 	skip "this QEMU has no SPICE"
 

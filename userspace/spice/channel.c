@@ -302,7 +302,6 @@ static void handle(struct spice_channel *c, const struct spice_msg *msg)
 static void message_done(struct spice_channel *c)
 {
 	c->want = SPICE_WANT_HEADER;
-	c->received++;
 	if (c->window && c->header.type != SPICE_MSG_SET_ACK &&
 	    ++c->unacked >= c->window) {
 		c->unacked = 0;

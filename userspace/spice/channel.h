@@ -82,7 +82,6 @@ struct spice_channel {
 	bool pumping;
 	uint32_t window; /* messages to each ACK; 0: none are wanted */
 	uint32_t unacked;
-	uint64_t received; /* messages */
 
 	/* Sending */
 	struct outq out;
@@ -136,12 +135,6 @@ void spice_channel_send_buf(struct spice_channel *c, uint16_t type,
  */
 void spice_channel_write(struct spice_channel *c, uint16_t type,
 			 const struct iovec *iov, unsigned int n);
-
-/* Bytes that wait to leave, without those of a write. */
-static inline size_t spice_channel_unsent(const struct spice_channel *c)
-{
-	return outq_bytes(&c->out);
-}
 
 /* ops->room() has an answer again. */
 void spice_channel_resume(struct spice_channel *c);

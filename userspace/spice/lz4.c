@@ -165,8 +165,6 @@ struct buf *spice_lz4_pack(struct spice_lz4 *lz4, const struct iovec *iov,
 	    len > LZ4_MAX_INPUT_SIZE || !promises(lz4, iov, n, len, error))
 		return NULL;
 	out = pack(lz4, iov, n, len, packed, error);
-	if (out)
-		lz4->packed++;
 	/* It may be that this one did not pay; it was needed to know. */
 	if (out && (lz4->mode == SPICE_LZ4_ALWAYS || pays(lz4)))
 		lz4->penalty = 1;

@@ -47,7 +47,6 @@ struct spice_lz4 {
 	bool waiting;  /* much was sent, and nothing heard since */
 	int64_t since; /* ns */
 	size_t bytes;
-	uint64_t packed; /* messages, for statistics */
 };
 
 void spice_lz4_init(struct spice_lz4 *lz4, enum spice_lz4_mode mode,
