@@ -364,11 +364,17 @@ guest_forget() {
 	[ -z "$fd" ] || exec {fd}>&-
 }
 
+# Whether the log has a line that matches, and has all of it: the console writes
+# letter by letter, and the caller may want to read on.
+guest_has_line() {
+	{ cat "$GUEST_LOG" && printf .; } | sed '$d' | grep -acE -- "$1" >/dev/null
+}
+
 # guest_wait_line PATTERN [SECONDS]: until the log has a line that matches.
 guest_wait_line() {
 	local end=$((SECONDS + ${2:-60})) alive=yes
 
-	while ! grep -aqE -- "$1" "$GUEST_LOG"; do
+	while ! guest_has_line "$1"; do
 		if [ "$alive" = no ]; then
 			guest_die "the guest ended without: $1"
 			return 1
