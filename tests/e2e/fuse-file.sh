@@ -368,6 +368,7 @@ result() {
 	[ "$1" = 0 ] && echo "ok - nobody: $2" || echo "not ok - nobody: $2"
 }
 begin() {
+	: >log # nothing of the last one
 	"$TMPDIR/ryll-fuse" "$@" 2>log &
 	pid=$!
 	i=0

@@ -15,6 +15,7 @@ cp "$tmp/base.raw" "$tmp/saved.raw"
 mounted() {
 	local image=$1 pid status
 	shift
+	: >"$tmp/fuse.log" # nothing of the last one
 	"$fuse" --mount-rw "$image,name=disk" "$tmp/mnt" 2>"$tmp/fuse.log" &
 	pid=$!
 	e2e_pids="$e2e_pids $pid"

@@ -37,6 +37,7 @@ mkdir -p /etc && echo "nobody:x:65534:65534::/:/bin/sh" >/etc/passwd
 # bridge OPTION...
 bridge() {
 	rm -f /tmp/s
+	: >/tmp/log # what the last one said is not what this one says
 	ryll-bridge --listen unix:/tmp/s "$@" >/tmp/log 2>&1 &
 	bridge=$!
 	try "a bridge" grep -q "listening on" /tmp/log
@@ -170,6 +171,7 @@ check "unplugged and plugged, again" a '
 # socat waits for the bridge, and then for the guest.
 check "the same with --connect" a '
 	socat unix-listen:/tmp/c unix-listen:/tmp/s2 &
+	: >/tmp/log
 	ryll-bridge --connect unix:/tmp/c --usb-device 1209:0012 >/tmp/log 2>&1 &
 	bridge=$!
 	logged "1209:0012: not plugged in; waiting for it" &&

@@ -111,7 +111,9 @@ machine_stop
 
 # ---- not SPICE at all ----------------------------------------------------------------
 
-socat "TCP-LISTEN:$PORT,bind=127.0.0.1,fork,reuseaddr" "EXEC:echo SSH-2.0-OpenSSH" &
+# It reads: what it has said would be lost with a connection that is reset.
+socat "TCP-LISTEN:$PORT,bind=127.0.0.1,fork,reuseaddr" \
+	"SYSTEM:echo SSH-2.0-OpenSSH; exec cat >/dev/null" &
 e2e_pids="$e2e_pids $!"
 eventually 5 spice_listens $PORT
 check "another server" refused SPICE --usb-disk "$tmp/disk" $at

@@ -43,13 +43,17 @@ liar "a message of 4 GiB" "impossible length" '[main]
 lie 103 4294967295 zero:32'
 liar "an unknown message of 4 GiB" "impossible length" '[main]
 lie 4711 4294967295 zero:32'
+# Deaf, it does not send the list of channels, with which it would have worked.
 liar "a list of more channels than there are" malformed '[main]
+deaf
 init 1
 send 104 u32:1000 0900'
 liar "a move to nowhere" "malformed" '[main]
+deaf
 init 1
 send 111 u16:1 u16:1 u32:1000 u32:4294967295 u32:0 u32:0'
 liar "a move to a host with a line end in its name" "names no place" '[main]
+deaf
 init 1
 send 111 u16:1 u16:1 u32:4 u32:20 u32:0 u32:0 "a" 0a "b" 00'
 

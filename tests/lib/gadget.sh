@@ -101,6 +101,7 @@ gadget_remove() {
 
 # vhci_attach PROFILE...: as guest-vhci; leaves $vhci, its pid
 vhci_attach() {
+	: >/tmp/vhci.log # nothing of the last one
 	guest-vhci "$@" >/tmp/vhci.log 2>&1 &
 	vhci=$!
 	try "a device on vhci" grep -q '^ATTACHED' /tmp/vhci.log
