@@ -181,12 +181,6 @@ static void arrived(struct spice_channel *c, size_t n)
 	}
 }
 
-static void tell_end(struct vmc *v)
-{
-	if (v->ended && v->into && !v->have)
-		report(v);
-}
-
 static void rested(struct spice_channel *c)
 {
 	struct vmc *v = vmc_of(c);
@@ -288,10 +282,11 @@ static void ended(struct spice_channel *c, int status, const char *why)
 		log_limited(&c->complaints, LOG_LEVEL_WARN,
 			    "%s: connection ended: %s", c->name, why);
 	v->ended = true;
-	v->have = 0;
 	if (v->sending)
 		report_sent(v, -EPIPE);
-	tell_end(v);
+	/* What has come is the user's, and then it is the end. */
+	if (v->into)
+		report(v);
 }
 
 static void closed(struct spice_channel *c)
