@@ -91,7 +91,8 @@ from=$GUEST_PID from_log=$GUEST_LOG from_in=$GUEST_IN from_monitor=$GUEST_MONITO
 GUEST_MONITOR=$tmp/next.monitor
 need "another QEMU waits for it" spice_boot 1 "$(plain $NEXT)" \
 	-incoming "tcp:127.0.0.1:$MIGRATION"
-need "and listens" eventually 10 spice_listens $NEXT
+need "and listens" eventually 20 spice_listens $NEXT
+need "for the guest, too" eventually 20 spice_listens $MIGRATION
 next=$GUEST_PID next_log=$GUEST_LOG next_in=$GUEST_IN next_monitor=$GUEST_MONITOR
 GUEST_PID=$from GUEST_LOG=$from_log GUEST_IN=$from_in GUEST_MONITOR=$from_monitor
 check "clients are told" qmp '"execute": "client_migrate_info", "arguments": {
