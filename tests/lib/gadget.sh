@@ -91,8 +91,18 @@ gadget_loopback() {
 	gadget_end
 }
 
+# The kernel that has the gadget as a device asks it nothing any more: dummy_hcd
+# (6.1) frees a request that is being answered, and the kernel dies of that.
+gadget_let_go() {
+	for device in /sys/bus/usb/devices/*; do
+		[ "$(cat "$device/product" 2>/dev/null)" != "$1" ] ||
+			echo 0 >"$device/authorized"
+	done
+}
+
 # gadget_remove NAME
 gadget_remove() {
+	gadget_let_go "$1"
 	gadget_unplug "$1" 2>/dev/null
 	rm -f "$gadgets/$1"/configs/c.1/*.*
 	rmdir "$gadgets/$1"/configs/* "$gadgets/$1"/functions/* \
