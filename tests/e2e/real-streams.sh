@@ -57,13 +57,36 @@ b "guest-usb request $id 40 5 0 0 0"
 check "interrupt OUT" b "guest-usb interrupt-out $id 01 200"
 check "reports arrive in order" value 1 0
 check "all of them" value 0 200
-# A machine that has something else to do now and then loses packets, too.
-in_time() {
-	b "$1" || b "$1" || b "$1"
+# frames RESULT: that B's emulated controller has asked for, a second. Its time is
+# QEMU's: on a slow machine it asks for fewer than the thousand that the device
+# sends, and QEMU drops what it cannot give away. The bridge has no part in that:
+# what it would be late with is counted as empty.
+frames() {
+	echo "$1" | sed -n 's/.*packets=\([0-9]*\) per-second=\([0-9]*\) .*empty=\([0-9]*\) .*/\1 \2 \3/p' |
+		awk '{ printf "%d", $2 * ($1 + $3) / $1 }'
 }
-check "isochronous IN for 10 s, without a gap" in_time "guest-usb iso-in $id 85 1/1 10"
+# without_a_gap NAME COMMAND: of iso-in; three tries, if it was not the bridge
+without_a_gap() {
+	local name=$1 result
+	for _ in 1 2 3; do
+		if result=$(b "$2"); then
+			check "$name" true
+			return
+		fi
+		echo "# $result"
+		[ "$(frames "$result")" -lt 992 ] || break
+	done
+	if [ "$(frames "$result")" -lt 992 ]; then
+		e2e_results=$((e2e_results + 1))
+		echo "ok $e2e_results - $name # SKIP the emulated controller took" \
+			"$(frames "$result") packets a second, not 1000"
+	else
+		check "$name" false
+	fi
+}
+without_a_gap "isochronous IN for 10 s" "guest-usb iso-in $id 85 1/1 10"
 b "guest-usb request $id 40 5 0 0 0"
-check "isochronous OUT" in_time "guest-usb iso-out $id 06 1/1 5"
+check "isochronous OUT" b "guest-usb iso-out $id 06 1/1 5"
 check "the device got the packets" least 2 4000
 check "in order" value 8 0
 value 3 0 # gaps, to be seen: B's emulated controller is late now and then
