@@ -151,7 +151,7 @@ static void sent(struct transport *t, int res)
 		return;
 	}
 	if (res < 0) {
-		fail(c, res, strerror(-res));
+		fail(c, res, transport_why(t, res));
 		return;
 	}
 	n = MIN(left, c->ahead);
@@ -474,7 +474,8 @@ static void received(struct transport *t, int res)
 	}
 	if (res <= 0) {
 		fail(c, res,
-		     res ? strerror(-res) : "the server closed the connection");
+		     res ? transport_why(t, res)
+			 : "the server closed the connection");
 		return;
 	}
 	if (direct)

@@ -84,7 +84,7 @@ static void hung_up(struct link *l, int res)
 	    (!res || res == -ECONNRESET || res == -EPIPE))
 		fail(l, -EACCES, "the user name or the password is wrong");
 	else if (res)
-		fail(l, res, strerror(-res));
+		fail(l, res, transport_why(l->transport, res));
 	else
 		fail(l, -ECONNRESET,
 		     l->sasl ? "the server closed the connection in the midst of SASL"

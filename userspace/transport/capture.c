@@ -245,10 +245,17 @@ static void capture_close(struct transport *t)
 	transport_close(capture_of(t)->inner);
 }
 
+static const char *capture_why(const struct transport *t, int res)
+{
+	return transport_why(container_of(t, struct capture, transport)->inner,
+			     res);
+}
+
 static const struct transport_ops capture_ops = {
 	.recv = capture_recv,
 	.send = capture_send,
 	.close = capture_close,
+	.why = capture_why,
 };
 
 static void inner_received(struct transport *inner, int res)

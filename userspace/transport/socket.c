@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "transport/socket.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -104,6 +105,19 @@ int socket_parse(const char *text, struct socket_address *a, const char **why)
 		return parse_tcp(text + 4, a, why);
 	*why = "is neither unix:PATH nor tcp:HOST:PORT";
 	return -EINVAL;
+}
+
+bool socket_is_local(const struct socket_address *a)
+{
+	struct in6_addr six;
+	struct in_addr four;
+
+	if (a->is_unix || !strcmp(a->host, "localhost"))
+		return true;
+	if (inet_pton(AF_INET, a->host, &four) == 1)
+		return ntohl(four.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, a->host, &six) == 1 &&
+	       IN6_IS_ADDR_LOOPBACK(&six);
 }
 
 static int resolve(const struct socket_address *a, int flags,

@@ -27,6 +27,9 @@ struct socket_address {
 int must_check socket_parse(const char *text, struct socket_address *address,
 			    const char **why);
 
+/* Only this machine can reach it: a unix socket, localhost, a loopback address. */
+bool socket_is_local(const struct socket_address *address);
+
 /* --- Listening ------------------------------------------------------------------ */
 
 struct socket_listener {

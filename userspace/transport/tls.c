@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "transport/tls_session.h"
 #include "transport/tls_subject.h"
@@ -96,6 +97,37 @@ static int load_trust(struct tls_context *c, const struct tls_options *o,
 	return 0;
 }
 
+/* Who we are. */
+static int load_identity(struct tls_context *c, const struct tls_options *o,
+			 char *why, size_t size)
+{
+	int ret;
+
+	if (!o->cert_file)
+		return 0;
+	if (access(o->cert_file, R_OK) || access(o->key_file, R_OK)) {
+		ret = -errno;
+		snprintf(why, size, "cannot read %s: %s",
+			 access(o->cert_file, R_OK) ? o->cert_file
+						    : o->key_file,
+			 strerror(-ret));
+		return ret;
+	}
+	ret = gnutls_certificate_set_x509_key_file2(
+		c->credentials, o->cert_file, o->key_file, GNUTLS_X509_FMT_PEM,
+		NULL, 0);
+	if (ret >= 0)
+		return 0;
+	if (ret == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
+		snprintf(why, size, "the key in %s is not that of %s",
+			 o->key_file, o->cert_file);
+	else
+		snprintf(why, size,
+			 "%s and %s are no certificate and key in PEM: %s",
+			 o->cert_file, o->key_file, gnutls_strerror(ret));
+	return -EINVAL;
+}
+
 static int copy_names(struct tls_context *c, const struct tls_options *o,
 		      char *why, size_t size)
 {
@@ -134,7 +166,10 @@ int tls_context_create(const struct tls_options *options,
 		ret = -EPROTO;
 		goto fail;
 	}
+	c->server = options->server;
 	ret = load_trust(c, options, why, size);
+	if (!ret)
+		ret = load_identity(c, options, why, size);
 	if (!ret)
 		ret = copy_names(c, options, why, size);
 	if (ret < 0)
@@ -407,6 +442,14 @@ static void tls_close(struct transport *t)
 	close_link(link);
 }
 
+static const char *tls_why(const struct transport *t, int res)
+{
+	const char *why =
+		container_of(t, struct tls_link, transport)->session.why;
+
+	return *why ? why : strerror(-res);
+}
+
 static void free_link(struct tls_link *link)
 {
 	tls_session_fini(&link->session);
@@ -437,6 +480,7 @@ static const struct transport_ops tls_ops = {
 	.recv = tls_recv,
 	.send = tls_send,
 	.close = tls_close,
+	.why = tls_why,
 };
 
 int tls_start(struct tls_context *context, struct transport *t,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * TLS 1.2 and 1.3, client side, as a transport over another (gnutls).
+ * TLS 1.2 and 1.3, either side, as a transport over another (gnutls).
  */
 #ifndef TRANSPORT_TLS_H
 #define TRANSPORT_TLS_H
@@ -8,11 +8,16 @@
 #include "transport/transport.h"
 
 struct tls_options {
+	/* We are the server: the client must have a certificate, too. */
+	bool server;
+	/* Who we are: PEM files, both or none. A server has them. */
+	const char *cert_file, *key_file;
 	/* Authorities in PEM; both NULL: the system's. */
 	const char *ca_file; /* a path */
 	const char *ca;	     /* text */
 	/*
-	 * Whom the certificate must be for: subject as SPICE writes it, its
+	 * Whom a server's certificate must be for (a client may be whoever has one
+	 * of the authority): subject as SPICE writes it, its
 	 * RDNs in order with commas between, "C=AT,O=Example,CN=vm\\, one"
 	 * (a comma or backslash in a value is escaped by a backslash); if that
 	 * is NULL, the host name or address.
@@ -21,7 +26,7 @@ struct tls_options {
 	const char *host;
 };
 
-/* What all connections to one server share. */
+/* What all connections to one server, or of one, share. */
 struct tls_context;
 
 /*
@@ -36,7 +41,7 @@ void tls_context_destroy(struct tls_context *context);
 
 /*
  * A handshake over t, which it takes, on success. Borrows context as long as
- * the transport that comes of it lives. Errors: -EACCES the certificate is not
+ * the transport that comes of it lives. Errors: -EACCES the peer's certificate is not
  * what it must be, -EPROTO the other end does not speak TLS (or not ours),
  * -errno of the transport. -ENOMEM.
  */

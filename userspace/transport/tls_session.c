@@ -43,9 +43,11 @@ static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *iov, int n)
 
 /* --- Sentences ----------------------------------------------------------------------- */
 
-static int fail(struct tls_session *s, int status, const char *why)
+/* Of the peer, in a sentence that begins with it. */
+static int fail(struct tls_session *s, int status, const char *sentence)
 {
-	snprintf(s->why, sizeof(s->why), "%s", why);
+	snprintf(s->why, sizeof(s->why), "the %s %s",
+		 s->context->server ? "client" : "server", sentence);
 	return status;
 }
 
@@ -55,12 +57,12 @@ static int alert_received(struct tls_session *s)
 	const char *name = gnutls_alert_get_name(alert);
 
 	if (alert == GNUTLS_A_PROTOCOL_VERSION)
-		return fail(s, -EPROTO,
-			    "the server speaks neither TLS 1.2 nor TLS 1.3");
+		return fail(s, -EPROTO, "speaks neither TLS 1.2 nor TLS 1.3");
 	if (alert == GNUTLS_A_HANDSHAKE_FAILURE)
 		return fail(s, -EPROTO,
-			    "the server has no TLS cipher that is good enough");
-	snprintf(s->why, sizeof(s->why), "the server ended TLS: %s",
+			    "has no TLS cipher that is good enough");
+	snprintf(s->why, sizeof(s->why), "the %s ended TLS: %s",
+		 s->context->server ? "client" : "server",
 		 name ? name : "an unknown alert");
 	return -EPROTO;
 }
@@ -74,25 +76,28 @@ static int handshake_failed(struct tls_session *s, int ret)
 			return s->status; /* by verify(), with its sentence */
 		break;
 	case GNUTLS_E_MEMORY_ERROR:
-		return fail(s, -ENOMEM, "out of memory");
+		snprintf(s->why, sizeof(s->why), "out of memory");
+		return -ENOMEM;
 	case GNUTLS_E_FATAL_ALERT_RECEIVED:
 		return alert_received(s);
+	case GNUTLS_E_NO_CERTIFICATE_FOUND:
+	case GNUTLS_E_CERTIFICATE_REQUIRED:
+		return fail(s, -EACCES, "shows no certificate");
 	case GNUTLS_E_PREMATURE_TERMINATION:
 		return fail(s, -ECONNRESET,
-			    "the server closed the connection in the TLS "
-			    "handshake");
+			    "closed the connection in the TLS handshake");
 	case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:
 		/* Of a hello, or of whatever has a number in that place. */
 		if (gnutls_handshake_get_last_in(s->gnutls) ==
-		    GNUTLS_HANDSHAKE_SERVER_HELLO)
-			return fail(
-				s, -EPROTO,
-				"the server speaks neither TLS 1.2 nor TLS 1.3");
-		return fail(s, -EPROTO, "the server does not speak TLS here");
+		    (s->context->server ? GNUTLS_HANDSHAKE_CLIENT_HELLO
+					: GNUTLS_HANDSHAKE_SERVER_HELLO))
+			return fail(s, -EPROTO,
+				    "speaks neither TLS 1.2 nor TLS 1.3");
+		return fail(s, -EPROTO, "does not speak TLS here");
 	case GNUTLS_E_UNEXPECTED_PACKET_LENGTH:
 	case GNUTLS_E_UNEXPECTED_PACKET:
 	case GNUTLS_E_RECORD_OVERFLOW:
-		return fail(s, -EPROTO, "the server does not speak TLS here");
+		return fail(s, -EPROTO, "does not speak TLS here");
 	}
 	snprintf(s->why, sizeof(s->why), "the TLS handshake failed: %s",
 		 gnutls_strerror(ret));
@@ -106,8 +111,7 @@ static int verify(gnutls_session_t gnutls)
 {
 	struct tls_session *s = gnutls_session_get_ptr(gnutls);
 
-	s->status = tls_verify(gnutls, s->context->subject, s->context->host,
-			       s->why, sizeof(s->why));
+	s->status = tls_verify(gnutls, s->context, s->why, sizeof(s->why));
 	return s->status ? GNUTLS_E_CERTIFICATE_ERROR : 0;
 }
 
@@ -121,7 +125,8 @@ int tls_session_init(struct tls_session *s, const struct tls_context *context)
 	s->in_ended = s->over = false;
 	s->in_off = s->in_len = s->out_off = s->out_len = 0;
 	ret = gnutls_init(&s->gnutls,
-			  GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
+			  (context->server ? GNUTLS_SERVER : GNUTLS_CLIENT) |
+				  GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
 	if (ret < 0)
 		return -ENOMEM;
 	ret = gnutls_priority_set(s->gnutls, context->priority);
@@ -137,8 +142,11 @@ int tls_session_init(struct tls_session *s, const struct tls_context *context)
 	gnutls_transport_set_ptr(s->gnutls, s);
 	gnutls_transport_set_pull_function(s->gnutls, pull);
 	gnutls_transport_set_vec_push_function(s->gnutls, push);
+	if (context->server)
+		gnutls_certificate_server_set_request(s->gnutls,
+						      GNUTLS_CERT_REQUIRE);
 	/* A hint: who checks a subject may have no name that can be sent. */
-	if (!context->subject && tls_is_name(context->host))
+	if (!context->server && !context->subject && tls_is_name(context->host))
 		(void)gnutls_server_name_set(s->gnutls, GNUTLS_NAME_DNS,
 					     context->host,
 					     strlen(context->host));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A TLS client session between two buffers in memory; knows no transport and
+ * A TLS session between two buffers in memory; knows no transport and
  * no loop. Who has ciphertext puts it in, who finds some takes it out.
  */
 #ifndef TRANSPORT_TLS_SESSION_H
@@ -26,6 +26,7 @@
 struct tls_context {
 	gnutls_certificate_credentials_t credentials;
 	gnutls_priority_t priority;
+	bool server;
 	char *subject, *host; /* owned; NULL: none */
 };
 

@@ -7,6 +7,7 @@
 #define TRANSPORT_TRANSPORT_H
 
 #include <stdbool.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "base/err.h"
@@ -28,6 +29,8 @@ struct transport_ops {
 	void (*send)(struct transport *t, const struct iovec *iov,
 		     unsigned int n);
 	void (*close)(struct transport *t);
+	/* See transport_why(). NULL: the number is all there is to know. */
+	const char *(*why)(const struct transport *t, int res);
 };
 
 struct transport {
@@ -62,6 +65,12 @@ static inline void transport_send(struct transport *t, const struct iovec *iov,
 				  unsigned int n)
 {
 	t->ops->send(t, iov, n);
+}
+
+/* In words: the -errno that received or sent was given. */
+static inline const char *transport_why(const struct transport *t, int res)
+{
+	return t->ops->why ? t->ops->why(t, res) : strerror(-res);
 }
 
 /* Takes t. Ends with closed; received and sent do not come any more. */
