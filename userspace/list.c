@@ -16,6 +16,8 @@ static void usb_state(struct usbfs_udev *udev, const struct usbfs_place *place,
 {
 	if (place->class == USBDESC_CLASS_HUB)
 		snprintf(state, size, "a hub: it stays here");
+	else if (strstr(place->syspath, "/vhci_hcd."))
+		snprintf(state, size, "attached here by vhci_hcd");
 	else if (access(place->node, R_OK | W_OK))
 		snprintf(state, size,
 			 "no permission for %s (root, or a udev rule)",

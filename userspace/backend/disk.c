@@ -29,7 +29,6 @@ struct disk {
 	struct scsi_disk *luns; /* owned, as are their images */
 	unsigned int n_luns;
 	struct bot bot;
-	uint8_t configuration;
 	enum usb_speed max_speed;
 	/* These wait for bot to be idle, as do USB resets: device.admins. */
 	struct list class_resets; /* struct urb, by backend_node */
@@ -215,7 +214,7 @@ static int answer(struct disk *disk, const struct usb_setup *setup,
 		span_put_le(w, halted, 2);
 		return 0;
 	case REQUEST(USBDESC_IN | USBDESC_TO_DEVICE, USBDESC_GET_CONFIGURATION):
-		span_put_le(w, disk->configuration, 1);
+		span_put_le(w, disk->device.info.configuration, 1);
 		return 0;
 	case REQUEST(USBDESC_IN | USBDESC_TO_INTERFACE, USBDESC_GET_INTERFACE):
 		span_put_le(w, 0, 1);
@@ -274,15 +273,15 @@ static void submit_control(struct disk *disk, struct urb *urb)
 
 /* --- Life ---------------------------------------------------------------------------- */
 
-static void fill_info(struct disk *disk, enum usb_speed speed)
+static void fill_info(struct usb_info *info, enum usb_speed speed)
 {
-	struct usb_info *info = &disk->device.info;
-
 	*info = (struct usb_info){
 		.speed = speed,
 		.vendor = VENDOR_ID,
 		.product = PRODUCT_ID,
 		.bcd_device = DEVICE_BCD,
+		.configuration = 1,
+		.n_configurations = 1,
 		.n_interfaces = 1,
 		.interface[0] = { 0, USBDESC_CLASS_MASS_STORAGE,
 				  USBDESC_SUBCLASS_SCSI, USBDESC_PROTOCOL_BOT },
@@ -303,7 +302,7 @@ static void set_configuration(struct disk *disk, uint8_t configuration)
 		.max_packet = info->speed == USB_SPEED_SUPER ? 1024 : 512,
 	};
 
-	disk->configuration = configuration;
+	info->configuration = configuration;
 	info->endpoint[usb_slot(BOT_EP_IN)] = bulk;
 	info->endpoint[usb_slot(BOT_EP_OUT)] = bulk;
 	bot_set_halt(&disk->bot, BOT_EP_IN, false);
@@ -316,11 +315,17 @@ static void reset_luns(struct disk *disk)
 		scsi_disk_reset(&disk->luns[i]);
 }
 
+static bool disk_describe(struct usb_device *device, struct usb_info *info)
+{
+	fill_info(info, disk_of(device)->max_speed);
+	return true;
+}
+
 static void disk_open(struct usb_device *device, enum usb_speed max_speed)
 {
 	struct disk *disk = disk_of(device);
 
-	fill_info(disk, MIN(max_speed, disk->max_speed));
+	fill_info(&device->info, MIN(max_speed, disk->max_speed));
 	/* Announced as it will be: guests look before they configure. */
 	set_configuration(disk, 1);
 	reset_luns(disk);
@@ -423,7 +428,7 @@ static void disk_admin(struct usb_device *device, struct usb_admin *admin)
 			set_configuration(disk, admin->configuration);
 		break;
 	case USB_GET_CONFIGURATION:
-		admin->configuration = disk->configuration;
+		admin->configuration = disk->device.info.configuration;
 		break;
 	case USB_SET_ALT_SETTING:
 		if (admin->interface || admin->alt)
@@ -463,6 +468,7 @@ static void disk_destroy(struct usb_device *device)
 
 static const struct usb_device_ops disk_ops = {
 	.name = "disk",
+	.describe = disk_describe,
 	.open = disk_open,
 	.close = disk_close,
 	.submit = disk_submit,

@@ -58,6 +58,11 @@ static bool happens(struct fault *f, unsigned int in_thousand)
 
 /* --- Coming and going ------------------------------------------------------------ */
 
+static bool fault_describe(struct usb_device *device, struct usb_info *info)
+{
+	return usb_describe(fault_of(device)->inner, info);
+}
+
 static void fault_open(struct usb_device *device, enum usb_speed max_speed)
 {
 	struct fault *f = fault_of(device);
@@ -303,6 +308,7 @@ int fault_create(struct usb_device *inner, const struct fault_spec *spec,
 {
 	static const struct usb_device_ops ops = {
 		.name = "fault",
+		.describe = fault_describe,
 		.open = fault_open,
 		.close = fault_close,
 		.submit = fault_submit,

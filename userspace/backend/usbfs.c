@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/usbdesc_info.h"
 #include "backend/usbfs_filter.h"
 #include "backend/usbfs_handle.h"
 #include "backend/usbfs_io.h"
@@ -79,49 +80,24 @@ static struct usbfs_device *device_of(struct usb_device *device)
 
 /* --- What it is --------------------------------------------------------------------- */
 
-static void fill_endpoint(struct usb_endpoint *to,
-			  const struct usbdesc_endpoint *from)
+static bool usbfs_describe(struct usb_device *device, struct usb_info *info)
 {
-	*to = (struct usb_endpoint){ .type = USB_NO_ENDPOINT };
-	if (from->present)
-		*to = (struct usb_endpoint){
-			.type = from->type,
-			.interval = from->interval,
-			.interface = from->interface,
-			.max_packet = from->max_packet,
-			.interval_bytes = from->interval_bytes,
-			.max_streams = from->max_streams,
-		};
-}
-
-/* What it is now, for frontends. */
-static void fill_info(struct usbfs_device *d,
-		      const struct usbdesc_config *config)
-{
-	const struct usbdesc_device *desc = &d->desc;
-	struct usb_info *info = &d->device.info;
+	const struct usbfs_place *place = &device_of(device)->place;
 
 	*info = (struct usb_info){
-		.speed = d->opening.speed,
-		.class = desc->class,
-		.subclass = desc->subclass,
-		.protocol = desc->protocol,
-		.vendor = desc->vendor,
-		.product = desc->product,
-		.bcd_device = desc->release,
-		.n_interfaces = config->n_interfaces,
+		.speed = place->speed,
+		.class = place->class,
+		.subclass = place->subclass,
+		.protocol = place->protocol,
+		.vendor = place->vendor,
+		.product = place->product,
+		.bcd_device = place->release,
+		.configuration = place->configuration,
+		.n_configurations = place->n_configurations,
+		.n_interfaces = place->n_interfaces,
 	};
-	for (unsigned int i = 0; i < config->n_interfaces; i++)
-		info->interface[i] = (struct usb_interface){
-			.number = config->interface[i].number,
-			.class = config->interface[i].class,
-			.subclass = config->interface[i].subclass,
-			.protocol = config->interface[i].protocol,
-		};
-	for (unsigned int i = 0; i < USB_ENDPOINT_SLOTS; i++)
-		fill_endpoint(&info->endpoint[i], &config->endpoint[i]);
-	info->endpoint[usb_slot(0x00)].type = USB_CONTROL;
-	info->endpoint[usb_slot(0x80)].type = USB_CONTROL;
+	memcpy(info->interface, place->interface, sizeof(place->interface));
+	return device_of(device)->placed;
 }
 
 /* --- Open and close --------------------------------------------------------------------- */
@@ -185,7 +161,8 @@ static void open_done(struct worker_job *job)
 		log_limited(&d->device.comings, LOG_LEVEL_WARN,
 			    "%s: %s; that is skipped", d->device.name,
 			    d->handle.config.flaw);
-	fill_info(d, &d->handle.config);
+	d->device.info.speed = d->opening.speed;
+	usbdesc_fill_info(&d->device.info, &d->desc, &d->handle.config);
 	usb_opened(&d->device, 0);
 }
 
@@ -345,7 +322,7 @@ static void admin_done(struct worker_job *job)
 	struct usb_admin *admin = aj->admin;
 	int result = aj->result;
 
-	fill_info(d, &aj->config);
+	usbdesc_fill_info(&d->device.info, &d->desc, &aj->config);
 	free(aj);
 	if (!--d->jobs)
 		usbfs_io_resume(&d->io);
@@ -543,6 +520,7 @@ static void usbfs_device_destroy(struct usb_device *device)
 
 static const struct usb_device_ops usbfs_ops = {
 	.name = "usbfs",
+	.describe = usbfs_describe,
 	.open = usbfs_open,
 	.close = usbfs_close,
 	.submit = usbfs_submit,

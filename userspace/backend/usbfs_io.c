@@ -154,6 +154,8 @@ static int prepare(struct usbfs_request *r)
 	}
 	r->kernel.type = USBDEVFS_URB_TYPE_BULK;
 	r->kernel.stream_id = urb->stream;
+	if (urb->zero_packet && !is_in(urb))
+		r->kernel.flags = USBDEVFS_URB_ZERO_PACKET;
 	return 0;
 }
 

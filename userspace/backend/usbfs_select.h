@@ -18,8 +18,12 @@ struct usbfs_place {
 	unsigned int bus, dev;
 	char port[32]; /* bus and ports, as Linux names it: "1-4.2" */
 	uint16_t vendor, product;
-	uint8_t class;
-	uint8_t configuration;	       /* the current one; 0: none */
+	uint16_t release;
+	uint8_t class, subclass, protocol;
+	uint8_t configuration; /* the current one; 0: none */
+	uint8_t n_configurations;
+	uint8_t n_interfaces; /* that are there */
+	struct usb_interface interface[USB_MAX_INTERFACES];
 	uint32_t interface_classes[8]; /* bits: those that are there */
 	enum usb_speed speed;
 	char speed_text[16];			/* Mbit/s */

@@ -93,6 +93,18 @@ static void add_driver(struct usbfs_place *place, const char *driver)
 		 used ? "," : "", driver);
 }
 
+static void add_interface(struct usbfs_place *place, struct udev_device *intf)
+{
+	if (place->n_interfaces == USB_MAX_INTERFACES)
+		return;
+	place->interface[place->n_interfaces++] = (struct usb_interface){
+		.number = (uint8_t)attribute(intf, "bInterfaceNumber", 16),
+		.class = (uint8_t)attribute(intf, "bInterfaceClass", 16),
+		.subclass = (uint8_t)attribute(intf, "bInterfaceSubClass", 16),
+		.protocol = (uint8_t)attribute(intf, "bInterfaceProtocol", 16),
+	};
+}
+
 static void look_at_interfaces(struct usbfs_udev *u, struct udev_device *dev,
 			       struct usbfs_place *place)
 {
@@ -119,6 +131,7 @@ static void look_at_interfaces(struct usbfs_udev *u, struct udev_device *dev,
 			class = attribute(intf, "bInterfaceClass", 16) & 0xff;
 			place->interface_classes[class / 32] |= 1u
 								<< class % 32;
+			add_interface(place, intf);
 			add_driver(place, udev_device_get_driver(intf));
 		}
 		udev_device_unref(intf);
@@ -146,7 +159,12 @@ static bool describe(struct usbfs_udev *u, struct udev_device *dev,
 		.dev = minor(number) % DEVICES_OF_BUS + 1,
 		.vendor = (uint16_t)attribute(dev, "idVendor", 16),
 		.product = (uint16_t)attribute(dev, "idProduct", 16),
+		.release = (uint16_t)attribute(dev, "bcdDevice", 16),
 		.class = (uint8_t)attribute(dev, "bDeviceClass", 16),
+		.subclass = (uint8_t)attribute(dev, "bDeviceSubClass", 16),
+		.protocol = (uint8_t)attribute(dev, "bDeviceProtocol", 16),
+		.n_configurations =
+			(uint8_t)attribute(dev, "bNumConfigurations", 10),
 		.configuration =
 			(uint8_t)attribute(dev, "bConfigurationValue", 10),
 		.speed = speed_of(speed),

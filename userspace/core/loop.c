@@ -270,9 +270,9 @@ int loop_run(struct loop *loop)
 {
 	int ret = 0;
 
-	loop->stopping = false;
 	while (!loop->stopping && !ret)
 		ret = loop_turn(loop);
+	loop->stopping = false;
 	return ret;
 }
 

@@ -12,7 +12,8 @@
 
 #include "core/bufpool.h"
 
-#define OUTQ_HEAD 32 /* a usbredir bulk header is 26, a SPICE pong 30 */
+/* usbip's is 48, a usbredir bulk header 26, a SPICE pong 30. */
+#define OUTQ_HEAD 48
 
 struct outq_msg {
 	struct list node; /* on outq->msgs */

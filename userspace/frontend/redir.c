@@ -12,12 +12,6 @@
 #include "frontend/redir_stream.h"
 #include "wire/usbdesc.h"
 
-/*
- * Data of this size is handed to the device while it arrives: the image is
- * written by another CPU meanwhile.
- */
-#define EARLY_MIN (512u << 10)
-
 /* So many times a guest may look at a device and reset it. */
 #define FAILED_LOOKS 2
 
@@ -669,7 +663,7 @@ static int admit_bulk(struct redir_session *s, const struct usbredir_msg *msg)
 	if (s->state != REDIR_ATTACHED)
 		return -EIO;
 	ret = usb_check_quota(s->device, msg->data_len);
-	if (!ret && msg->data_len >= EARLY_MIN && usb_takes_early(s->device))
+	if (!ret && usb_takes_early(s->device, msg->data_len))
 		return REDIR_EARLY;
 	return ret;
 }

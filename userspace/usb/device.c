@@ -135,6 +135,16 @@ void usb_set_absent(struct usb_device *device, bool absent)
 		freed(device);
 }
 
+bool usb_describe(struct usb_device *device, struct usb_info *info)
+{
+	if (device->state == USB_DEVICE_OPEN) {
+		*info = device->info;
+		return true;
+	}
+	return !device->absent && device->ops->describe &&
+	       device->ops->describe(device, info);
+}
+
 struct buf *usb_alloc(struct usb_device *device, struct bufpool *pool,
 		      uint32_t len)
 {

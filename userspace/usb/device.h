@@ -27,6 +27,9 @@
 #define USB_MAX_INFLIGHT_BYTES (160u << 20)
 #define USB_MAX_ADMINS 64u
 
+/* See usb_takes_early(). */
+#define USB_EARLY_MIN (512u << 10)
+
 enum usb_speed {
 	USB_SPEED_LOW,
 	USB_SPEED_FULL,
@@ -54,6 +57,7 @@ struct usb_info {
 	enum usb_speed speed;
 	uint8_t class, subclass, protocol;
 	uint16_t vendor, product, bcd_device;
+	uint8_t configuration, n_configurations; /* the current one; 0: none */
 	uint8_t n_interfaces;
 	struct usb_interface interface[USB_MAX_INTERFACES];
 	struct usb_endpoint endpoint[USB_ENDPOINT_SLOTS]; /* usb_slot() */
@@ -127,6 +131,9 @@ struct usb_listener {
  */
 struct usb_device_ops {
 	const char *name; /* of the backend: "disk", "null" */
+	/* What it would be, but for the endpoints, if it were opened now. NULL,
+	 * or false: that is not known. */
+	bool (*describe)(struct usb_device *device, struct usb_info *info);
 	/*
 	 * Makes the device ready at no more than max_speed, fills
 	 * device->info, and calls usb_opened(), possibly before it returns.
@@ -162,9 +169,10 @@ struct usb_device {
 	struct loop *loop;
 	/* It became free again; the owner's, else NULL. */
 	void (*freed)(struct usb_device *device);
-	void *owner;	  /* borrows: its registry, or the filter over it */
-	struct list node; /* on registry->devices */
-	char name[96];	  /* for people: what it is and of what */
+	void *owner;	     /* borrows: its registry, or the filter over it */
+	struct list node;    /* on registry->devices */
+	unsigned int number; /* its registry's, from 1; never another's */
+	char name[96];	     /* for people: what it is and of what */
 	enum usb_device_state state;
 	uint64_t appearance;  /* a number for it, another after an absence */
 	bool absent;	      /* not there now: offered to nobody */
@@ -211,6 +219,10 @@ void usb_set_absent(struct usb_device *device, bool absent);
 
 /* --- For frontends --------------------------------------------------------- */
 
+/* What the device is, or would be if it were opened; false: not known, or it
+ * is absent. The endpoints are those of an open device only. */
+bool usb_describe(struct usb_device *device, struct usb_info *info);
+
 /*
  * Opens a free device for listener (borrowed until gone or a failed opened).
  * The answer is ops->opened, possibly from within this call.
@@ -242,10 +254,15 @@ int must_check usb_submit(struct usb_device *device, struct urb *urb);
 struct buf *usb_alloc(struct usb_device *device, struct bufpool *pool,
 		      uint32_t len);
 
-/* May URBs be early, that is, submitted while their data is arriving? */
-static inline bool usb_takes_early(const struct usb_device *device)
+/*
+ * Is a URB of len bytes to be early, that is, submitted while its data is
+ * arriving? Large ones are, if the device can: the image is written by another
+ * CPU meanwhile.
+ */
+static inline bool usb_takes_early(const struct usb_device *device,
+				   uint32_t len)
 {
-	return device->ops->arrived;
+	return len >= USB_EARLY_MIN && device->ops->arrived;
 }
 
 /* A taken early URB has arrived bytes now. It may complete from within. */

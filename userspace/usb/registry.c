@@ -43,6 +43,7 @@ void registry_add(struct registry *registry, struct usb_device *device)
 {
 	device->owner = registry;
 	device->freed = freed;
+	device->number = ++registry->last_number;
 	list_append(&registry->devices, &device->node);
 }
 

@@ -12,7 +12,8 @@ struct filter; /* of usbredir: wire/filter.h */
 
 struct registry {
 	struct list devices; /* struct usb_device, in the order of addition */
-	struct list waiters; /* struct registry_waiter, first come */
+	unsigned int last_number; /* that a device has got */
+	struct list waiters;	  /* struct registry_waiter, first come */
 	/* What guests are told that they may be offered; borrows. NULL: no
 	 * word of it. The devices are chosen by whoever adds them. */
 	const struct filter *filter;

@@ -65,6 +65,7 @@ struct urb {
 	uint32_t len;
 	struct buf *buf;
 	uint32_t off;
+	bool zero_packet; /* OUT: a short packet ends it, an empty one if need be */
 	bool early;
 	uint32_t arrived; /* OUT: bytes that are there; of whole URBs, len */
 	struct usb_iso_packet *packets; /* isochronous */
