@@ -41,18 +41,19 @@ endif
 
 # Each folder of userspace/ is a layer, an archive of its own. needs_X is what
 # a program that tests X links: DESIGN's "who may include whom".
-LAYERS := base wire core usb image transport spice backend frontend fuse
+LAYERS := base wire core usb image transport peer spice backend frontend fuse
 needs_base := base
 needs_wire := wire base
 needs_core := core base
 needs_usb := usb core base
 needs_image := image core base
 needs_transport := transport wire core base
+needs_peer := peer transport wire core base
 needs_spice := spice transport wire core base
-needs_backend := backend usb image wire core base
-needs_frontend := frontend transport usb wire core base
+needs_backend := backend peer transport usb image wire core base
+needs_frontend := frontend peer transport usb wire core base
 needs_fuse := fuse image core base
-needs_all := fuse frontend backend spice transport usb image wire core base
+needs_all := fuse frontend backend spice peer transport usb image wire core base
 
 # fuse/ is a wing of its own, with the source of a program in it.
 sources = $(if $(filter fuse,$(1)),$(filter-out fuse/ryll-fuse.c,$(wildcard fuse/*.c)),$(wildcard userspace/$(1)/*.c))

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "core/signal.h"
 #include "core/worker.h"
-#include "frontend/redir_port.h"
+#include "frontend/port.h"
 #include "fuse/export.h"
 #include "image/spec.h"
 #include "list.h"
@@ -42,7 +42,7 @@ struct bridge {
 	struct bridge_image *images; /* owned; as in options.disks */
 	struct usbfs_keeper keeper;
 	struct usbfs *usbfs; /* NULL: no real device is wanted */
-	struct redir_ports ports;
+	struct ports ports;
 	struct spice spice;
 	struct export *export; /* --mount; else NULL */
 	bool mounted;
@@ -194,7 +194,7 @@ static int add_devices(struct bridge *b)
 static int listen_on(struct bridge *b, const struct socket_address *address)
 {
 	const char *why;
-	int ret = redir_ports_listen(&b->ports, address, &why);
+	int ret = ports_listen(&b->ports, address, &why);
 
 	if (ret < 0)
 		log_err("%s: %s", address->text, why);
@@ -231,15 +231,15 @@ static int add_ports(struct bridge *b)
 	for (size_t i = 0; !ret && i < o->n_listen; i++)
 		ret = listen_on(b, &o->listen[i]);
 	for (size_t i = 0; !ret && i < o->n_connect; i++)
-		ret = redir_ports_connect(
-			&b->ports, &o->connect[i],
+		ret = ports_connect(
+			&b->ports, &o->connect[i], NULL,
 			registry_nth(&b->registry, (unsigned int)i));
 	if (!ret && (o->spice.direct || o->spice.file))
 		ret = spice_start(&b->spice, o, &b->ports,
 				  (unsigned int)o->n_connect, spice_failed,
 				  spice_closed);
 	if (!ret && o->stdio)
-		ret = redir_ports_stdio(&b->ports, STDIN_FILENO, STDOUT_FILENO);
+		ret = ports_stdio(&b->ports, STDIN_FILENO, STDOUT_FILENO);
 	if (!ret && o->run && !o->n_listen && !o->n_connect &&
 	    !b->spice.started)
 		ret = make_temp_socket(b);
@@ -315,7 +315,7 @@ static int run_command(struct bridge *b)
 
 static void finish(struct bridge *b)
 {
-	redir_ports_finish(&b->ports);
+	ports_finish(&b->ports);
 	spice_close(&b->spice);
 	if (b->mounted)
 		export_stop(b->export);
@@ -356,7 +356,7 @@ static void unmounted(void *arg)
 	/* Somebody else may have done it; then there may be nothing left. */
 	if (!o->n_listen && !o->n_connect && !o->stdio && !b->spice.started &&
 	    !b->child)
-		redir_ports_finish(&b->ports);
+		ports_finish(&b->ports);
 	check_over(b);
 }
 
@@ -388,7 +388,7 @@ static void caught(struct signals *signals, int signo)
 	finish(b);
 }
 
-static void finished(struct redir_ports *ports)
+static void finished(struct ports *ports)
 {
 	struct bridge *b = container_of(ports, struct bridge, ports);
 
@@ -429,8 +429,8 @@ static int serve(struct bridge *b)
 	worker_init(&b->worker, b->loop);
 	registry_init(&b->registry);
 	b->registry.filter = b->options.filtered ? &b->options.filter : NULL;
-	redir_ports_init(&b->ports, b->loop, &b->pool, &b->registry, &b->worker,
-			 finished);
+	ports_init(&b->ports, b->loop, &b->pool, &b->registry, &b->worker,
+		   finished);
 	b->signals.fd = -1;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -464,7 +464,7 @@ static void release(struct bridge *b)
 		return;
 	}
 	if (!b->ports.finishing)
-		redir_ports_finish(&b->ports);
+		ports_finish(&b->ports);
 	signals_fini(&b->signals);
 	if (b->temp[0])
 		rmdir(b->temp);
@@ -473,7 +473,7 @@ static void release(struct bridge *b)
 		return;
 	worker_fini(&b->worker);
 	spice_fini(&b->spice);
-	redir_ports_fini(&b->ports);
+	ports_fini(&b->ports);
 	registry_fini(&b->registry);
 	usbfs_destroy(b->usbfs);
 	loop_destroy(b->loop);
@@ -493,8 +493,8 @@ static void show_limits(void)
 	       "usbredir packet                 %u bytes, longer ends the connection\n"
 	       "usbredir filter                 %u bytes\n"
 	       "SPICE message                   %u bytes, compressed or not\n",
-	       REDIR_MAX_LINKS, USB_MAX_URB_BYTES, USB_MAX_INFLIGHT_URBS,
-	       USB_MAX_INFLIGHT_BYTES, USB_MAX_ADMINS, REDIR_MAX_UNSENT,
+	       PORTS_MAX_LINKS, USB_MAX_URB_BYTES, USB_MAX_INFLIGHT_URBS,
+	       USB_MAX_INFLIGHT_BYTES, USB_MAX_ADMINS, LINK_MAX_UNSENT,
 	       SCSI_MAX_PENDING, SCSI_WINDOW, USBREDIR_MAX_LENGTH,
 	       USBREDIR_MAX_FILTER, SPICE_MAX_UNPACKED);
 }

@@ -179,7 +179,7 @@ struct channel {
 	unsigned int n;
 };
 
-static void channel_ended(void *arg, enum redir_heard heard)
+static void channel_ended(void *arg, enum port_heard heard)
 {
 	struct channel *channel = arg;
 	struct spice *s = channel->spice;
@@ -187,8 +187,8 @@ static void channel_ended(void *arg, enum redir_heard heard)
 
 	free(channel);
 	s->up[n] = NULL;
-	spice_client_channel_ended(&s->client, n, heard == REDIR_HEARD_HELLO,
-				   heard == REDIR_HEARD_NOTHING);
+	spice_client_channel_ended(&s->client, n, heard == PORT_HEARD_HELLO,
+				   heard == PORT_HEARD_NOTHING);
 }
 
 static struct spice *spice_of(struct spice_client *client)
@@ -205,7 +205,7 @@ static void channel_up(struct spice_client *client, unsigned int n,
 
 	if (channel) {
 		*channel = (struct channel){ s, n };
-		ret = redir_ports_adopt(
+		ret = ports_adopt(
 			s->ports, t,
 			registry_nth(s->ports->registry, s->first + n),
 			channel_ended, channel, &s->up[n]);
@@ -223,7 +223,7 @@ static void channel_drop(struct spice_client *client, unsigned int n)
 	struct spice *s = spice_of(client);
 
 	if (s->up[n])
-		redir_port_drop(s->up[n]);
+		port_drop(s->up[n]);
 }
 
 static void too_few(struct spice_client *client, unsigned int n)
@@ -264,9 +264,8 @@ static const struct spice_client_ops client_ops = {
 	.closed = client_closed,
 };
 
-int spice_start(struct spice *s, const struct options *o,
-		struct redir_ports *ports, unsigned int first,
-		void (*failed)(struct spice *s),
+int spice_start(struct spice *s, const struct options *o, struct ports *ports,
+		unsigned int first, void (*failed)(struct spice *s),
 		void (*closed)(struct spice *s))
 {
 	const struct spice_client_options options = {

@@ -6,17 +6,17 @@
 #ifndef SPICE_H
 #define SPICE_H
 
-#include "frontend/redir_port.h"
+#include "frontend/port.h"
 #include "options.h"
 #include "spice/client.h"
 
 struct spice {
 	struct spice_server server;
-	struct redir_ports *ports; /* borrows */
+	struct ports *ports; /* borrows */
 	struct spice_client client;
-	unsigned int first;	/* the number of its first device */
-	struct redir_port **up; /* owned; what has the n-th channel, or NULL */
-	bool started;		/* closed has not run yet */
+	unsigned int first; /* the number of its first device */
+	struct port **up;   /* owned; what has the n-th channel, or NULL */
+	bool started;	    /* closed has not run yet */
 	void (*failed)(struct spice *s);
 	void (*closed)(struct spice *s);
 };
@@ -35,7 +35,7 @@ int must_check spice_describe(struct spice *s, const struct options *o);
  * closed: after spice_close().
  */
 int must_check spice_start(struct spice *s, const struct options *o,
-			   struct redir_ports *ports, unsigned int first,
+			   struct ports *ports, unsigned int first,
 			   void (*failed)(struct spice *s),
 			   void (*closed)(struct spice *s));
 

@@ -34,22 +34,21 @@ struct fuzz {
 	struct span in;	   /* what is left of the input */
 };
 
-static struct fuzz *fuzz_of(struct redir_session *s)
+static struct fuzz *fuzz_of(struct session *s)
 {
-	return container_of(s, struct fuzz, session);
+	return container_of(s, struct fuzz, session.base);
 }
 
 /* --- What the session calls ------------------------------------------------ */
 
 /* One whole packet, its head in front of buf or within it. */
-static void session_send(struct redir_session *s, const void *head,
-			 size_t head_len, struct buf *buf, uint32_t off,
-			 uint32_t len)
+static void session_sends(struct session *s, const void *head, size_t head_len,
+			  struct buf *buf, uint32_t off, uint32_t len)
 {
 	struct fuzz *f = fuzz_of(s);
 	struct span span = head_len ? span_of(head, head_len)
 				    : span_of(buf->data + off, len);
-	uint32_t caps = f->hello_sent ? s->caps : 0;
+	uint32_t caps = f->hello_sent ? f->session.caps : 0;
 	struct usbredir_header header;
 	struct usbredir_layout layout;
 
@@ -66,30 +65,30 @@ static void session_send(struct redir_session *s, const void *head,
 }
 
 /* A device that answers at once fills any queue in no time. */
-static bool session_full(struct redir_session *s)
+static bool session_full(struct session *s)
 {
 	return fuzz_of(s)->sent > 200;
 }
 
-static void session_failed(struct redir_session *s)
+static void session_failed(struct session *s)
 {
 	assert(!fuzz_of(s)->failed);
 	fuzz_of(s)->failed = true;
 }
 
-static void session_detached(struct redir_session *s)
+static void session_detached(struct session *s)
 {
-	assert(!s->device);
+	assert(!fuzz_of(s)->session.device);
 }
 
-static void session_closed(struct redir_session *s)
+static void session_closed(struct session *s)
 {
 	assert(!fuzz_of(s)->closed);
 	fuzz_of(s)->closed = true;
 }
 
-static const struct redir_session_ops session_ops = {
-	.send = session_send,
+static const struct session_user session_user = {
+	.send = session_sends,
 	.full = session_full,
 	.failed = session_failed,
 	.detached = session_detached,
@@ -104,7 +103,7 @@ static void feed(struct fuzz *f, const uint8_t *data, size_t len)
 	while (len && !f->failed) {
 		size_t room, n;
 		bool exact;
-		void *space = redir_session_space(&f->session, &room, &exact);
+		void *space = session_space(&f->session.base, &room, &exact);
 
 		assert(room);
 		n = MIN(room, len);
@@ -113,7 +112,7 @@ static void feed(struct fuzz *f, const uint8_t *data, size_t len)
 			n = MIN(n, f->chunk);
 		if (data)
 			memcpy(space, data, n);
-		redir_session_filled(&f->session, n);
+		session_filled(&f->session.base, n);
 		if (data)
 			data += n;
 		len -= n;
@@ -154,13 +153,13 @@ static void feed_packet(struct fuzz *f)
 /* What the session would take for payload now. */
 static size_t payload_due(const struct fuzz *f)
 {
-	const struct redir_session *s = &f->session;
+	const struct parser *p = &f->session.parser.parser;
 
-	switch (s->parser.want) {
-	case REDIR_WANT_PAYLOAD:
-		return s->parser.layout.data - s->parser.payload_have;
-	case REDIR_SKIP:
-		return s->parser.skip;
+	switch (p->state) {
+	case PARSER_PAYLOAD:
+		return p->want - p->have;
+	case PARSER_SKIP:
+		return p->want;
 	default:
 		return 0;
 	}
@@ -256,7 +255,7 @@ static void feed_out(struct fuzz *f)
 static void drained(struct fuzz *f)
 {
 	f->sent = 0;
-	redir_session_drained(&f->session);
+	session_drained(&f->session.base);
 }
 
 static void feed_hello(struct fuzz *f)
@@ -345,7 +344,7 @@ static void step(struct fuzz *f)
 		usb_leave(&f->fake->device);
 		break;
 	case 9:
-		redir_session_detach(&f->session);
+		session_detach(&f->session.base);
 		break;
 	case 10:
 		feed_start(f);
@@ -371,8 +370,10 @@ static void begin(struct fuzz *f, struct loop *loop)
 	f->fake = fake_device_new(loop, &f->pool);
 	f->fake->most = 4096;
 	registry_add(&f->registry, &f->fake->device);
-	redir_session_init(&f->session, &session_ops, loop, &f->pool,
-			   &f->registry, NULL, "fuzz");
+	redir_session_init(&f->session, loop, &f->pool, &f->registry, NULL,
+			   "fuzz");
+	f->session.base.user = &session_user;
+	session_start(&f->session.base);
 	f->chunk = flags & 0x3f;
 	set_mode(f);
 	if (flags & 0x80)
@@ -381,7 +382,7 @@ static void begin(struct fuzz *f, struct loop *loop)
 
 static void end(struct fuzz *f)
 {
-	redir_session_close(&f->session);
+	session_close(&f->session.base);
 	if (f->fake->device.state == USB_DEVICE_CLOSING)
 		fake_end(f->fake);
 	turn(f);

@@ -38,9 +38,9 @@ struct guest {
 	uint32_t seed;
 };
 
-static inline struct guest *guest_of(struct redir_session *s)
+static inline struct guest *guest_of(struct session *s)
 {
-	return container_of(s, struct guest, session);
+	return container_of(s, struct guest, session.base);
 }
 
 /* --- What the session calls ---------------------------------------------------- */
@@ -55,9 +55,9 @@ static inline void append(struct guest *g, const void *data, size_t len)
 	g->out_len += len;
 }
 
-static inline void session_send(struct redir_session *s, const void *head,
-				size_t head_len, struct buf *buf, uint32_t off,
-				uint32_t len)
+static inline void session_sends(struct session *s, const void *head,
+				 size_t head_len, struct buf *buf, uint32_t off,
+				 uint32_t len)
 {
 	struct guest *g = guest_of(s);
 
@@ -70,28 +70,28 @@ static inline void session_send(struct redir_session *s, const void *head,
 	buf_put(buf);
 }
 
-static inline bool session_full(struct redir_session *s)
+static inline bool session_full(struct session *s)
 {
 	return guest_of(s)->full;
 }
 
-static inline void session_failed(struct redir_session *s)
+static inline void session_failed(struct session *s)
 {
 	guest_of(s)->failed++;
 }
 
-static inline void session_detached(struct redir_session *s)
+static inline void session_detached(struct session *s)
 {
 	guest_of(s)->detached++;
 }
 
-static inline void session_closed(struct redir_session *s)
+static inline void session_closed(struct session *s)
 {
 	guest_of(s)->closed++;
 }
 
-static const struct redir_session_ops session_ops = {
-	.send = session_send,
+static const struct session_user session_user = {
+	.send = session_sends,
 	.full = session_full,
 	.failed = session_failed,
 	.detached = session_detached,
@@ -120,12 +120,12 @@ static inline void feed(struct guest *g, const void *data, size_t len)
 	while (len) {
 		size_t room, n;
 		bool exact;
-		void *space = redir_session_space(&g->session, &room, &exact);
+		void *space = session_space(&g->session.base, &room, &exact);
 
 		assert_true(room > 0);
 		n = chunk(g, MIN(room, len));
 		memcpy(space, p, n);
-		redir_session_filled(&g->session, n);
+		session_filled(&g->session.base, n);
 		p += n;
 		len -= n;
 	}
@@ -273,8 +273,10 @@ static inline void expect_attach(struct guest *g, uint8_t speed)
 
 static inline void start_session(struct guest *g)
 {
-	redir_session_init(&g->session, &session_ops, g->loop, &g->pool,
-			   &g->registry, NULL, "test");
+	redir_session_init(&g->session, g->loop, &g->pool, &g->registry, NULL,
+			   "test");
+	g->session.base.user = &session_user;
+	session_start(&g->session.base);
 }
 
 /* A session whose hello has been sent. */
@@ -326,7 +328,7 @@ static inline void free_guest(struct guest *g)
 
 static inline void end(struct guest *g)
 {
-	redir_session_close(&g->session);
+	session_close(&g->session.base);
 	free_guest(g);
 }
 

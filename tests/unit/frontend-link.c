@@ -13,7 +13,8 @@
 
 #include "../lib/fake-device.h"
 #include "../lib/fake-transport.h"
-#include "frontend/redir_link.h"
+#include "frontend/redir.h"
+#include "peer/link.h"
 
 struct bench {
 	struct loop *loop;
@@ -21,7 +22,7 @@ struct bench {
 	struct registry registry;
 	struct fake_device *fake;
 	struct fake_transport wire;
-	struct redir_link *link;
+	struct link *link;
 	unsigned int ended; /* calls */
 };
 
@@ -57,11 +58,21 @@ static void arrive_msg(struct bench *b, const struct usbredir_msg *msg,
 	arrive(b, payload, len);
 }
 
-static void ended(struct redir_link *link)
+static void ended(struct link *link)
 {
 	struct bench *b = link->owner;
 
 	b->ended++;
+}
+
+static void link_up(struct bench *b, struct transport *t)
+{
+	struct session *session;
+
+	assert_int_equal(redir_session_create(b->loop, &b->pool, &b->registry,
+					      NULL, "test", &session),
+			 0);
+	assert_int_equal(link_create(t, session, ended, b, &b->link), 0);
 }
 
 static void begin(struct bench *b)
@@ -76,13 +87,10 @@ static void begin(struct bench *b)
 	b->fake->hold_urbs = true;
 	registry_add(&b->registry, &b->fake->device);
 	fake_transport_init(&b->wire, b->loop);
-	assert_int_equal(redir_link_create(&b->wire.transport, &b->pool,
-					   &b->registry, NULL, ended, b,
-					   &b->link),
-			 0);
+	link_up(b, &b->wire.transport);
 	arrive_msg(b, &hello, "\xff\0\0\0", 4, 0);
 	drain(b);
-	assert_int_equal(b->link->session.state, REDIR_ATTACHED);
+	assert_int_equal(b->fake->device.state, USB_DEVICE_OPEN);
 }
 
 /* The transport has given everything back and is gone. */
@@ -97,7 +105,7 @@ static void wire_closed(struct bench *b)
 static void end(struct bench *b)
 {
 	assert_int_equal(b->ended, 1);
-	redir_link_free(b->link);
+	link_free(b->link);
 	assert_int_equal(b->pool.lent, 0);
 	registry_fini(&b->registry);
 	bufpool_fini(&b->pool);
@@ -210,11 +218,30 @@ static void test_finish(void **state)
 
 	(void)state;
 	begin(&b);
-	redir_link_finish(b.link);
+	link_finish(b.link);
 	drain(&b);
 	assert_false(b.wire.closing);
 	arrive_msg(&b, &ack, NULL, 0, REDIR_CAPS);
 	drain(&b);
+	wire_closed(&b);
+	end(&b);
+}
+
+/* One that takes nothing any more is not waited for either. */
+static void test_finish_unheard(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	begin(&b);
+	ask_bulk_in(&b, 4096);
+	fake_complete(b.fake, fake_first(b.fake), 0, 4096);
+	loop_hurry(b.loop);
+	assert_int_equal(loop_turn(b.loop), 0);
+	assert_true(b.wire.sending);
+	link_finish(b.link);
+	while (!b.wire.closing) /* by its time */
+		assert_int_equal(loop_turn(b.loop), 0);
 	wire_closed(&b);
 	end(&b);
 }
@@ -227,7 +254,7 @@ static void test_stops_receiving(void **state)
 	(void)state;
 	begin(&b);
 	while (b.wire.recv_buf) {
-		assert_true(b.pool.lent < 2 * REDIR_MAX_UNSENT + (4 << 20));
+		assert_true(b.pool.lent < 2 * LINK_MAX_UNSENT + (4 << 20));
 		ask_bulk_in(&b, 1 << 20);
 		fake_complete(b.fake, fake_first(b.fake), 0, 1 << 20);
 	}
@@ -265,8 +292,8 @@ static void test_stream_pauses(void **state)
 	for (int i = 0; i < 100; i++) {
 		turns(&b);
 		assert_int_equal(b.fake->device.inflight_urbs, 0);
-		assert_in_range(outq_memory(&b.link->out), REDIR_MAX_STREAMED,
-				REDIR_MAX_STREAMED + 4 * len);
+		assert_in_range(outq_memory(&b.link->out), LINK_MAX_STREAMED,
+				LINK_MAX_STREAMED + 4 * len);
 		/* Requests are heard all the same. */
 		assert_non_null(b.wire.recv_buf);
 		send_once(&b);
@@ -318,9 +345,7 @@ static void test_many_answers(void **state)
 	registry_add(&b.registry, &b.fake->device);
 	assert_int_equal(
 		transport_over_fds(b.loop, pair[0], pair[0], "peer", &t), 0);
-	assert_int_equal(redir_link_create(t, &b.pool, &b.registry, NULL, ended,
-					   &b, &b.link),
-			 0);
+	link_up(&b, t);
 	len = usbredir_encode(&hello, 0, out);
 	memcpy(out + len, "\xff\0\0\0", 4);
 	len += 4;
@@ -346,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_closes_while_sending),
 		cmocka_unit_test(test_device_is_slow),
 		cmocka_unit_test(test_finish),
+		cmocka_unit_test(test_finish_unheard),
 		cmocka_unit_test(test_stops_receiving),
 		cmocka_unit_test(test_stream_pauses),
 		cmocka_unit_test(test_many_answers),

@@ -690,7 +690,7 @@ static void test_detach_while_opening(void **state)
 	expect(&g, USBREDIR_HELLO);
 	g.fake->hold_open = true;
 	tell_hello(&g, CAPS_ALL);
-	redir_session_detach(&g.session);
+	session_detach(&g.session.base);
 	assert_int_equal(g.detached, 0);
 	usb_opened(&g.fake->device, 0);
 	assert_int_equal(g.detached, 1);
@@ -707,7 +707,7 @@ static void test_detach_while_waiting(void **state)
 	begin_silent(&g, false);
 	expect(&g, USBREDIR_HELLO);
 	tell_hello(&g, CAPS_ALL);
-	redir_session_detach(&g.session);
+	session_detach(&g.session.base);
 	assert_int_equal(g.detached, 1);
 	expect_nothing(&g);
 	end(&g);
@@ -774,9 +774,9 @@ static void test_waits_its_turn(void **state)
 	expect(&second, USBREDIR_HELLO);
 	tell_hello(&second, CAPS_ALL);
 	expect_nothing(&second);
-	redir_session_close(&first.session);
+	session_close(&first.session.base);
 	expect_attach(&second, USBREDIR_SPEED_SUPER);
-	redir_session_close(&second.session);
+	session_close(&second.session.base);
 	free_guest(&second);
 	assert_int_equal(first.fake->device.state, USB_DEVICE_FREE);
 	free_guest(&first);
@@ -1015,7 +1015,7 @@ static void test_close_while_dropping(void **state)
 	begin(&g, CAPS_ALL);
 	g.fake->hold_close = true;
 	ask(&g, (struct usbredir_msg){ .type = USBREDIR_FILTER_REJECT });
-	redir_session_close(&g.session);
+	session_close(&g.session.base);
 	assert_int_equal(g.closed, 0);
 	usb_closed(&g.fake->device);
 	free_guest(&g);
@@ -1023,7 +1023,7 @@ static void test_close_while_dropping(void **state)
 	begin(&g, CAPS_ALL);
 	g.fake->hold_close = true;
 	ask(&g, (struct usbredir_msg){ .type = USBREDIR_FILTER_REJECT });
-	redir_session_detach(&g.session);
+	session_detach(&g.session.base);
 	usb_closed(&g.fake->device);
 	assert_int_equal(g.detached, 1);
 	end(&g);
@@ -1222,7 +1222,7 @@ static void test_close_while_opening(void **state)
 	begin_silent(&g, true);
 	g.fake->hold_open = true;
 	tell_hello(&g, CAPS_ALL);
-	redir_session_close(&g.session);
+	session_close(&g.session.base);
 	assert_int_equal(g.closed, 0);
 	usb_opened(&g.fake->device, 0);
 	free_guest(&g);
@@ -1236,7 +1236,7 @@ static void test_close_while_opening_fails(void **state)
 	begin_silent(&g, true);
 	g.fake->hold_open = true;
 	tell_hello(&g, CAPS_ALL);
-	redir_session_close(&g.session);
+	session_close(&g.session.base);
 	usb_opened(&g.fake->device, -EIO);
 	free_guest(&g);
 }
@@ -1255,7 +1255,7 @@ static void test_close_with_urbs(void **state)
 	ask_bulk_in(&g, 100);
 	ask_cancel(&g, g.id);
 	expect_cancelled(&g, g.id);
-	redir_session_close(&g.session);
+	session_close(&g.session.base);
 	assert_int_equal(g.closed, 0);
 	fake_complete(g.fake, taken(&g), 0, 100);
 	assert_int_equal(g.closed, 0);
@@ -1274,7 +1274,7 @@ static void test_close_with_admin(void **state)
 	begin(&g, CAPS_ALL);
 	g.fake->hold_admin = g.fake->hold_close = true;
 	ask_configuration(&g, 1);
-	redir_session_close(&g.session);
+	session_close(&g.session.base);
 	assert_int_equal(g.closed, 0);
 	usb_admin_complete(g.fake->admin, 0);
 	assert_int_equal(g.closed, 0);
@@ -1298,7 +1298,7 @@ static void test_close_in_payload(void **state)
 	begin(&g, CAPS_ALL);
 	feed(&g, head, usbredir_encode(&msg, g.caps, head));
 	feed_zeros(&g, 50000);
-	redir_session_close(&g.session);
+	session_close(&g.session.base);
 	assert_int_equal(g.closed, 1);
 	/* Something may be on its way into it. */
 	assert_int_not_equal(g.pool.lent, 0);
@@ -1397,7 +1397,7 @@ static void test_close_while_stepping_down(void **state)
 	look_and_reset(&g);
 	look_and_reset(&g);
 	look(&g);
-	redir_session_close(&g.session);
+	session_close(&g.session.base);
 	assert_int_equal(g.closed, 1);
 	wait_a_little(&g);
 	free_guest(&g);
@@ -1483,7 +1483,7 @@ static void test_early_and_close(void **state)
 
 	(void)state;
 	begin_early(&g);
-	redir_session_close(&g.session);
+	session_close(&g.session.base);
 	assert_int_equal(g.closed, 1);
 	assert_int_not_equal(g.pool.lent, 0);
 	free_guest(&g);
@@ -1498,8 +1498,8 @@ static void test_close_while_detaching(void **state)
 	g.fake->hold_close = true;
 	usb_leave(&g.fake->device);
 	expect(&g, USBREDIR_DEVICE_DISCONNECT);
-	redir_session_close(&g.session);
-	redir_session_close(&g.session);
+	session_close(&g.session.base);
+	session_close(&g.session.base);
 	assert_int_equal(g.closed, 0);
 	usb_closed(&g.fake->device);
 	assert_int_equal(g.detached, 0); /* nobody waits for that now */

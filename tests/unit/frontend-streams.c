@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "../lib/redir-guest.h"
-#include "frontend/redir_link.h"
+#include "peer/link.h"
 #include "frontend/redir_stream.h"
 
 /* --- Words of a guest ------------------------------------------------------------- */
@@ -311,7 +311,7 @@ static void test_ends_while_clearing(void **state)
 			usb_leave(&g.fake->device);
 			expect(&g, USBREDIR_DEVICE_DISCONNECT);
 		}
-		redir_session_close(&g.session);
+		session_close(&g.session.base);
 		assert_int_equal(g.closed, 0);
 		usb_admin_complete(g.fake->admin, 0);
 		assert_int_equal(in_flight(&g), 0);
@@ -394,16 +394,16 @@ static void test_full(void **state)
 	expect_packet(&g, USBREDIR_INTERRUPT_PACKET, 0, USBREDIR_SUCCESS, 1, 0);
 	expect_packet(&g, USBREDIR_INTERRUPT_PACKET, 1, USBREDIR_SUCCESS, 1, 0);
 	assert_int_equal(in_flight(&g), REDIR_INTERRUPT_URBS - 2);
-	redir_session_drained(&g.session); /* not so */
+	session_drained(&g.session.base); /* not so */
 	assert_int_equal(in_flight(&g), REDIR_INTERRUPT_URBS - 2);
 	/* A stall in between loses none of them. */
 	fake_complete(g.fake, taken(&g), -EPIPE, 0);
 	expect_packet(&g, USBREDIR_INTERRUPT_PACKET, 2, USBREDIR_STALL, 0, 0);
 	assert_int_equal(in_flight(&g), 0);
 	g.full = false;
-	redir_session_drained(&g.session);
+	session_drained(&g.session.base);
 	assert_int_equal(in_flight(&g), REDIR_INTERRUPT_URBS);
-	redir_session_drained(&g.session);
+	session_drained(&g.session.base);
 	assert_int_equal(in_flight(&g), REDIR_INTERRUPT_URBS);
 	end(&g);
 }
@@ -421,7 +421,7 @@ static void test_starts_full(void **state)
 	expect_iso_status(&g, g.id, FAKE_ISO_IN, USBREDIR_SUCCESS);
 	assert_int_equal(in_flight(&g), 0);
 	g.full = false;
-	redir_session_drained(&g.session);
+	session_drained(&g.session.base);
 	assert_int_equal(in_flight(&g), REDIR_INTERRUPT_URBS + 2);
 	end(&g);
 }
@@ -982,7 +982,7 @@ static void test_ended_by_close(void **state)
 	(void)state;
 	begin_all(&g);
 	g.fake->hold_cancel = g.fake->hold_close = true;
-	redir_session_close(&g.session);
+	session_close(&g.session.base);
 	assert_int_equal(g.closed, 0);
 	fake_complete(g.fake, taken(&g), 0, 1);
 	fake_complete(g.fake, taken(&g), -EPIPE, 0);

@@ -1,28 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "frontend/redir_describe.h"
 
-enum usbredir_status redir_describe_error(int error)
-{
-	switch (error) {
-	case 0:
-		return USBREDIR_SUCCESS;
-	case -ECANCELED:
-		return USBREDIR_CANCELLED;
-	case -EPIPE:
-		return USBREDIR_STALL;
-	case -ETIMEDOUT:
-		return USBREDIR_TIMEOUT;
-	case -EOVERFLOW:
-		return USBREDIR_BABBLE;
-	case -EINVAL:
-	case -ENOENT:
-	case -EMSGSIZE:
-		return USBREDIR_INVAL;
-	default:
-		return USBREDIR_IOERROR;
-	}
-}
-
 void redir_describe_endpoints(const struct usb_info *info,
 			      struct usbredir_msg *msg)
 {
@@ -34,7 +12,12 @@ void redir_describe_endpoints(const struct usb_info *info,
 		msg->ep_info.type[i] = ep->type;
 		msg->ep_info.interval[i] = ep->interval;
 		msg->ep_info.interface[i] = ep->interface;
-		msg->ep_info.max_packet_size[i] = ep->max_packet;
+		/* As usbredirhost and QEMU have it: in bytes, all that a
+		 * microframe moves. */
+		msg->ep_info.max_packet_size[i] =
+			ep->type == USB_ISO && info->speed == USB_SPEED_HIGH
+				? (uint16_t)ep->interval_bytes
+				: ep->max_packet;
 		msg->ep_info.max_streams[i] = ep->max_streams;
 	}
 }

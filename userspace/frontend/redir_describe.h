@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The hub's words in usbredir's: devices and errors as messages.
+ * The hub's words in usbredir's: devices as messages.
  */
 #ifndef FRONTEND_REDIR_DESCRIBE_H
 #define FRONTEND_REDIR_DESCRIBE_H
@@ -15,8 +15,5 @@ void redir_describe_interfaces(const struct usb_info *info,
 			       struct usbredir_msg *msg);
 void redir_describe_device(const struct usb_info *info,
 			   struct usbredir_msg *msg);
-
-/* A URB's or admin request's status, 0 or -errno, on the wire. */
-enum usbredir_status redir_describe_error(int error);
 
 #endif

@@ -23,7 +23,7 @@ void redir_filter_send(struct redir_session *s)
 	 */
 	if (!filter || !(s->caps & USBREDIR_CAP_FILTER) || s->is_qemu)
 		return;
-	buf = bufpool_get(s->pool, FILTER_MAX_TEXT);
+	buf = bufpool_get(s->base.pool, FILTER_MAX_TEXT);
 	if (!buf) {
 		redir_fail(s, "out of memory");
 		return;
@@ -40,7 +40,7 @@ void redir_filter_take(struct redir_session *s, const uint8_t *text,
 	if (usbredir_check_filter(span_of(text, len)) < 0) {
 		log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
 			    "%s: the guest sent a filter that is not one",
-			    s->peer);
+			    s->base.peer);
 		return;
 	}
 	filter = malloc(sizeof(*filter));
@@ -49,7 +49,7 @@ void redir_filter_take(struct redir_session *s, const uint8_t *text,
 		log_limited(
 			&s->registry->complaints, LOG_LEVEL_WARN,
 			"%s: the guest's filter \"%.400s\" is not understood; it will have to reject by itself",
-			s->peer, (const char *)text);
+			s->base.peer, (const char *)text);
 		return;
 	}
 	free(s->filter);
@@ -57,7 +57,7 @@ void redir_filter_take(struct redir_session *s, const uint8_t *text,
 	log_limited(
 		&s->registry->complaints, LOG_LEVEL_INFO,
 		"%s: the guest takes only devices that pass its filter \"%.400s\"",
-		s->peer, (const char *)text);
+		s->base.peer, (const char *)text);
 }
 
 static struct filter_device describe(const struct usb_info *info)
@@ -93,7 +93,8 @@ bool redir_filter_allows(const struct redir_session *s)
 	log_limited(
 		&s->registry->complaints, LOG_LEVEL_WARN,
 		"%s: %s (%04x:%04x) is not for this guest: its filter denies it (%s)",
-		s->peer, s->device->name, info->vendor, info->product, text);
+		s->base.peer, s->device->name, info->vendor, info->product,
+		text);
 	return false;
 }
 

@@ -39,7 +39,7 @@ static void send_packet(struct redir_stream *st, const struct urb *urb,
 		.data_len = len,
 		.transfer = {
 			.endpoint = st->ep,
-			.status = (uint8_t)redir_describe_error(packet->status),
+			.status = (uint8_t)usbredir_status(packet->status),
 			.length = len,
 		},
 	};
@@ -131,8 +131,8 @@ static void drop_packet(struct redir_stream *st, const char *why)
 
 	st->dropped++;
 	log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
-		    "%s: iso packet for endpoint 0x%02x dropped: %s", s->peer,
-		    st->ep, why);
+		    "%s: iso packet for endpoint 0x%02x dropped: %s",
+		    s->base.peer, st->ep, why);
 }
 
 void redir_iso_gather(struct redir_stream *st, const void *data, uint32_t len)

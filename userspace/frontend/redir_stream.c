@@ -56,7 +56,7 @@ static void end(struct redir_stream *st)
 void redir_stream_tell(struct redir_stream *st, uint64_t id, int error)
 {
 	struct usbredir_msg msg = { .id = id };
-	uint8_t status = (uint8_t)redir_describe_error(error);
+	uint8_t status = (uint8_t)usbredir_status(error);
 
 	if (st->type == USB_INTERRUPT) {
 		msg.type = USBREDIR_INTERRUPT_RECEIVING_STATUS;
@@ -83,7 +83,7 @@ void redir_stream_lose(struct redir_stream *st, int error)
 		return;
 	log_limited(&s->registry->complaints, LOG_LEVEL_WARN,
 		    "%s: %s: the stream of endpoint 0x%02x has ended: %s",
-		    s->peer, s->device->name, st->ep, strerror(-error));
+		    s->base.peer, s->device->name, st->ep, strerror(-error));
 	/*
 	 * Whatever it was: a stall alone means "stopped, and not by you" to a
 	 * guest ("usb_redir_interrupt_receiving_status" and the other two).
@@ -204,7 +204,7 @@ int redir_stream_submit_in(struct redir_stream_urb *su)
 {
 	struct redir_session *s = su->stream->session;
 
-	if (s->ops->full(s)) {
+	if (s->base.user->full(&s->base)) {
 		su->state = REDIR_URB_WAITING;
 		return 0;
 	}
@@ -262,7 +262,7 @@ static void send_received(struct redir_stream *st, int status, uint32_t len,
 		.id = st->next_id++,
 		.data_len = len,
 		.transfer = { .endpoint = st->ep,
-			      .status = (uint8_t)redir_describe_error(status),
+			      .status = (uint8_t)usbredir_status(status),
 			      .length = len,
 			      .stream_id = st->stream_id },
 	};
@@ -400,7 +400,7 @@ static int alloc_out(struct redir_stream *st)
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < st->n_urbs; i++) {
-		st->urbs[i].urb.buf = usb_alloc(s->device, s->pool, len);
+		st->urbs[i].urb.buf = usb_alloc(s->device, s->base.pool, len);
 		if (!st->urbs[i].urb.buf)
 			return -ENOMEM;
 	}
@@ -477,7 +477,7 @@ static int start(struct redir_session *s, const struct usb_endpoint *ep,
 	}
 	list_append(&s->streams, &st->node);
 	log_debug("%s: %s on endpoint 0x%02x, %u transfers of %u bytes",
-		  s->peer,
+		  s->base.peer,
 		  st->type == USB_ISO	 ? "an isochronous stream"
 		  : st->type == USB_BULK ? "bulk receiving"
 					 : "interrupt receiving",

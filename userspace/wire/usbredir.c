@@ -6,6 +6,7 @@
 #include "wire/usbredir.h"
 
 #include <assert.h>
+#include <errno.h>
 
 enum payload {
 	PAYLOAD_NONE,
@@ -501,4 +502,59 @@ size_t usbredir_encode(const struct usbredir_msg *msg, uint32_t caps,
 	}
 	assert(!w.bad);
 	return w.len;
+}
+
+size_t usbredir_encode_hello(const char *version, uint32_t caps, uint8_t *out)
+{
+	struct usbredir_msg msg = { .type = USBREDIR_HELLO, .data_len = 4 };
+	struct span_writer w = span_writer_of(out, USBREDIR_HELLO_SIZE);
+	uint8_t head[USBREDIR_MAX_HEAD];
+
+	memcpy(msg.hello.version, version,
+	       strnlen(version, sizeof(msg.hello.version) - 1));
+	span_put(&w, head, usbredir_encode(&msg, 0, head));
+	span_put_le(&w, caps, 4);
+	return w.len;
+}
+
+enum usbredir_status usbredir_status(int error)
+{
+	switch (error) {
+	case 0:
+		return USBREDIR_SUCCESS;
+	case -ECANCELED:
+		return USBREDIR_CANCELLED;
+	case -EPIPE:
+		return USBREDIR_STALL;
+	case -ETIMEDOUT:
+		return USBREDIR_TIMEOUT;
+	case -EOVERFLOW:
+		return USBREDIR_BABBLE;
+	case -EINVAL:
+	case -ENOENT:
+	case -EMSGSIZE:
+		return USBREDIR_INVAL;
+	default:
+		return USBREDIR_IOERROR;
+	}
+}
+
+int usbredir_error(uint8_t status)
+{
+	switch (status) {
+	case USBREDIR_SUCCESS:
+		return 0;
+	case USBREDIR_CANCELLED:
+		return -ECANCELED;
+	case USBREDIR_INVAL:
+		return -EINVAL;
+	case USBREDIR_STALL:
+		return -EPIPE;
+	case USBREDIR_TIMEOUT:
+		return -ETIMEDOUT;
+	case USBREDIR_BABBLE:
+		return -EOVERFLOW;
+	default:
+		return -EIO;
+	}
 }

@@ -282,6 +282,18 @@ uint32_t usbredir_decode_caps(struct span payload);
 int must_check usbredir_check_filter(struct span payload);
 
 /*
+ * A whole hello with our capabilities, which is the same for both roles. out
+ * holds USBREDIR_HELLO_SIZE bytes; returns those written.
+ */
+#define USBREDIR_HELLO_SIZE (12 + USBREDIR_VERSION_SIZE + 4)
+size_t usbredir_encode_hello(const char *version, uint32_t caps, uint8_t *out);
+
+/* Between the hub's errors, see usb/urb.h, and a status; an unknown one is an
+ * I/O error. */
+enum usbredir_status usbredir_status(int error);
+int usbredir_error(uint8_t status);
+
+/*
  * Writes packet header and type header for msg; msg->data_len bytes of
  * payload must follow on the wire. out holds USBREDIR_MAX_HEAD bytes.
  * Returns the bytes written. Encoding what the caps do not allow is a

@@ -1,60 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "frontend/redir_link.h"
+#include "peer/link.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static void receive(struct redir_link *link);
+static void receive(struct link *link);
 
-static struct redir_link *link_of(struct redir_session *s)
+static struct link *link_of(struct session *s)
 {
-	return container_of(s, struct redir_link, session);
+	return s->context;
 }
 
 /* --- The end ------------------------------------------------------------------------ */
 
-static void check_ended(struct redir_link *link)
+static void check_ended(struct link *link)
 {
 	if (!link->ending || link->transport || !link->session_closed)
 		return;
 	task_cancel(&link->flush);
 	task_cancel(&link->end);
-	timer_stop(&link->ack);
+	timer_stop(&link->deadline);
 	outq_fini(&link->out);
-	redir_session_fini(&link->session);
 	link->ended(link);
 }
 
-static void end(struct redir_link *link)
+static void end(struct link *link)
 {
 	if (link->ending)
 		return;
 	link->ending = true;
-	timer_stop(&link->ack);
+	timer_stop(&link->deadline);
 	transport_close(link->transport);
-	redir_session_close(&link->session);
+	session_close(link->session);
 }
 
 static void end_task(struct task *task)
 {
-	end(container_of(task, struct redir_link, end));
+	end(container_of(task, struct link, end));
 }
 
-static void end_later(struct redir_link *link)
+static void end_later(struct link *link)
 {
-	loop_post(link->session.loop, &link->end);
+	loop_post(link->session->loop, &link->end);
 }
 
 /* --- Sending ------------------------------------------------------------------------- */
 
-static bool is_full(const struct redir_link *link)
+static bool is_full(const struct link *link)
 {
-	return outq_memory(&link->out) > REDIR_MAX_STREAMED;
+	return outq_memory(&link->out) > LINK_MAX_STREAMED;
 }
 
 static void flush(struct task *task)
 {
-	struct redir_link *link = container_of(task, struct redir_link, flush);
+	struct link *link = container_of(task, struct link, flush);
 	struct iovec iov[TRANSPORT_IOV];
 	size_t left = outq_bytes(&link->out);
 	unsigned int n;
@@ -63,13 +62,12 @@ static void flush(struct task *task)
 		return;
 	if (link->sending) {
 		/* Sent lazily: ask for the outcome, this waits behind it. */
-		loop_hurry(link->session.loop);
+		loop_hurry(link->session->loop);
 		return;
 	}
 	n = outq_iov(&link->out, iov, ARRAY_SIZE(iov));
 	if (!n) {
-		/* All has left that was to leave. */
-		if (link->finishing && !timer_running(&link->ack))
+		if (link->finishing && link->parted)
 			end(link);
 		return;
 	}
@@ -81,26 +79,26 @@ static void flush(struct task *task)
 	 * it waits for the rest, nor when nobody listens to it, nor when
 	 * streams wait for room. */
 	if (left || !link->receiving || link->finishing || is_full(link))
-		loop_hurry(link->session.loop);
+		loop_hurry(link->session->loop);
 }
 
 static void sent(struct transport *t, int res)
 {
-	struct redir_link *link = t->context;
+	struct link *link = t->context;
 
 	link->sending = false;
 	/* The device knows, and has the guest ask again. */
 	if (res == -EFAULT && outq_repair(&link->out)) {
-		log_limited(&link->session.registry->complaints, LOG_LEVEL_WARN,
+		log_limited(link->session->complaints, LOG_LEVEL_WARN,
 			    "%s: a file became shorter while it was being sent",
 			    t->peer);
 		res = 0;
 	}
 	if (res < 0) {
 		if (res != -ECANCELED && res != -EPIPE && res != -ECONNRESET)
-			log_limited(&link->session.registry->complaints,
-				    LOG_LEVEL_WARN, "%s: sending failed: %s",
-				    t->peer, strerror(-res));
+			log_limited(link->session->complaints, LOG_LEVEL_WARN,
+				    "%s: sending failed: %s", t->peer,
+				    transport_why(t, res));
 		end_later(link);
 		return;
 	}
@@ -108,15 +106,14 @@ static void sent(struct transport *t, int res)
 	if (outq_bytes(&link->out) || link->finishing)
 		loop_post(t->loop, &link->flush);
 	if (!is_full(link))
-		redir_session_drained(&link->session);
+		session_drained(link->session);
 	receive(link);
 }
 
-static void session_send(struct redir_session *s, const void *head,
-			 size_t head_len, struct buf *buf, uint32_t off,
-			 uint32_t len)
+static void session_sends(struct session *s, const void *head, size_t head_len,
+			  struct buf *buf, uint32_t off, uint32_t len)
 {
-	struct redir_link *link = link_of(s);
+	struct link *link = link_of(s);
 
 	if (link->ending) {
 		buf_put(buf);
@@ -132,40 +129,40 @@ static void session_send(struct redir_session *s, const void *head,
 
 /* --- Receiving ------------------------------------------------------------------------ */
 
-static void receive(struct redir_link *link)
+static void receive(struct link *link)
 {
 	size_t len;
 	bool exact;
 	void *p;
 
-	if (link->receiving || link->ending || link->session.failed ||
-	    outq_memory(&link->out) > REDIR_MAX_UNSENT)
+	if (link->receiving || link->ending || link->session->failed ||
+	    outq_memory(&link->out) > LINK_MAX_UNSENT)
 		return;
-	p = redir_session_space(&link->session, &len, &exact);
+	p = session_space(link->session, &len, &exact);
 	link->receiving = true;
 	transport_recv(link->transport, p, len, exact);
 }
 
 static void received(struct transport *t, int res)
 {
-	struct redir_link *link = t->context;
+	struct link *link = t->context;
 
 	link->receiving = false;
 	if (res <= 0) {
 		if (res < 0 && res != -ECANCELED && res != -ECONNRESET)
-			log_limited(&link->session.registry->complaints,
-				    LOG_LEVEL_WARN, "%s: receiving failed: %s",
-				    t->peer, strerror(-res));
+			log_limited(link->session->complaints, LOG_LEVEL_WARN,
+				    "%s: receiving failed: %s", t->peer,
+				    transport_why(t, res));
 		end_later(link);
 		return;
 	}
-	redir_session_filled(&link->session, (size_t)res);
+	session_filled(link->session, (size_t)res);
 	receive(link);
 }
 
 static void transport_closed(struct transport *t)
 {
-	struct redir_link *link = t->context;
+	struct link *link = t->context;
 
 	link->transport = NULL;
 	check_ended(link);
@@ -179,73 +176,69 @@ static const struct transport_user user = {
 
 /* --- The session's events --------------------------------------------------------------- */
 
-static bool session_full(struct redir_session *s)
+static bool session_full(struct session *s)
 {
 	return is_full(link_of(s));
 }
 
-static void session_failed(struct redir_session *s)
+static void session_failed(struct session *s)
 {
 	end_later(link_of(s));
 }
 
-static void session_detached(struct redir_session *s)
+static void session_detached(struct session *s)
 {
-	struct redir_link *link = link_of(s);
+	struct link *link = link_of(s);
 
 	if (!link->finishing)
 		return;
-	timer_stop(&link->ack);
+	link->parted = true;
 	loop_post(s->loop, &link->flush); /* ends when all has left */
 }
 
-static void session_closed(struct redir_session *s)
+static void session_closed(struct session *s)
 {
-	struct redir_link *link = link_of(s);
+	struct link *link = link_of(s);
 
 	link->session_closed = true;
 	check_ended(link);
 }
 
-static const struct redir_session_ops session_ops = {
-	.send = session_send,
+static const struct session_user session_user = {
+	.send = session_sends,
 	.full = session_full,
 	.failed = session_failed,
 	.detached = session_detached,
 	.closed = session_closed,
 };
 
-static void ack_timeout(struct timer *timer)
+static void too_late(struct timer *timer)
 {
-	end(container_of(timer, struct redir_link, ack));
+	end(container_of(timer, struct link, deadline));
 }
 
-void redir_link_finish(struct redir_link *link)
+void link_finish(struct link *link)
 {
 	if (link->finishing || link->ending)
 		return;
 	link->finishing = true;
-	/* A guest that is paused does not acknowledge. */
-	timer_start(link->session.loop, &link->ack, REDIR_ACK_MS);
-	redir_session_detach(&link->session);
+	/* One that is paused neither acknowledges nor takes what is left. */
+	timer_start(link->session->loop, &link->deadline, LINK_FINISH_MS);
+	session_detach(link->session);
 }
 
-void redir_link_drop(struct redir_link *link)
+void link_drop(struct link *link)
 {
 	end_later(link);
 }
 
-int redir_link_create(struct transport *t, struct bufpool *pool,
-		      struct registry *registry, struct usb_device *wanted,
-		      void (*ended)(struct redir_link *), void *owner,
-		      struct redir_link **out)
+int link_create(struct transport *t, struct session *session,
+		void (*ended)(struct link *), void *owner, struct link **out)
 {
-	/* Not cleared: most of it is staging, see redir_session_init(). */
-	struct redir_link *link = malloc(sizeof(*link));
+	struct link *link = calloc(1, sizeof(*link));
 
 	if (!link)
 		return -ENOMEM;
-	memset(link, 0, offsetof(struct redir_link, session));
 	list_init(&link->node);
 	link->transport = t;
 	t->user = &user;
@@ -254,19 +247,20 @@ int redir_link_create(struct transport *t, struct bufpool *pool,
 	link->out.own = t->copies;
 	task_init(&link->flush, flush);
 	task_init(&link->end, end_task);
-	timer_init(&link->ack, ack_timeout);
-	link->receiving = link->sending = link->ending = false;
-	link->session_closed = link->finishing = false;
+	timer_init(&link->deadline, too_late);
 	link->ended = ended;
 	link->owner = owner;
-	redir_session_init(&link->session, &session_ops, t->loop, pool,
-			   registry, wanted, t->peer);
+	link->session = session;
+	session->user = &session_user;
+	session->context = link;
+	session_start(session);
 	receive(link);
 	*out = link;
 	return 0;
 }
 
-void redir_link_free(struct redir_link *link)
+void link_free(struct link *link)
 {
+	link->session->ops->destroy(link->session);
 	free(link);
 }
