@@ -89,7 +89,7 @@ $(call archive,$(1)): $(call objects,$(call sources,$(1)))
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
 
-# The version is in two objects only; a new commit rebuilds those.
+# The version is in few objects only; a new commit rebuilds those.
 $(O)/version: FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@

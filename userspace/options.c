@@ -35,12 +35,19 @@ const char options_help[] =
 	"                        CLASS,VID,PID,VERSION,ALLOW|... (-1: any)\n"
 	"  --force               take a device whose disk is mounted here\n"
 	"\n"
-	"Where the peer is (usbredir; repeatable):\n"
+	"Where the peer is (usbredir, but for the last two; repeatable):\n"
 	"  --listen ADDRESS      each connection takes the next free device\n"
 	"  --connect ADDRESS     the n-th one gives away the n-th device; tries\n"
 	"                        again until it works, and when it is lost\n"
 	"  --stdio               one session on standard input and output\n"
 	"                        ADDRESS: unix:PATH, tcp:HOST:PORT\n"
+	"  --usbip-listen [HOST:]PORT\n"
+	"                        usbip clients: usbip list, usbip attach\n"
+	"  --attach              this machine's own kernel, by vhci_hcd\n"
+	"  --tls-cert FILE, --tls-key FILE, --tls-ca FILE\n"
+	"                        TLS for all of these by TCP: who we are,\n"
+	"                        and who signs the certificates of both sides (PEM)\n"
+	"  --insecure            let everybody who reaches a listener have the devices\n"
 	"\n"
 	"Or a SPICE server, with a usbredir channel for each device:\n"
 	"  --direct HOST:PORT    where it is; unix:PATH; HOST with --tls-port\n"
@@ -238,6 +245,16 @@ static int add_port(struct socket_address *ports, size_t *n, const char *text)
 	return 0;
 }
 
+/* On loopback, if nothing else is said. */
+static int add_usbip(struct options *o, const char *text)
+{
+	char address[300];
+
+	snprintf(address, sizeof(address), "tcp:%s%s",
+		 strchr(text, ':') ? "" : "127.0.0.1:", text);
+	return add_port(o->usbip, &o->n_usbip, address);
+}
+
 static bool has_spice(const struct options *o)
 {
 	return o->spice.direct || o->spice.file;
@@ -281,6 +298,28 @@ static int set_lz4(struct options *o, const char *arg)
 	return complain("--lz4 is auto, always or never, not \"%s\"\n", arg);
 }
 
+/* Neither usbredir nor usbip asks who somebody is. */
+static int check_listener(const struct options *o,
+			  const struct socket_address *a)
+{
+	if (o->insecure || o->tls_cert || socket_is_local(a))
+		return 0;
+	return complain(
+		"%s: everybody who reaches it could take the devices, unencrypted; use --tls-cert, an address of this machine (127.0.0.1, unix:PATH), or --insecure where that is fine\n",
+		a->text);
+}
+
+static int check_listeners(const struct options *o)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < o->n_listen; i++)
+		ret = check_listener(o, &o->listen[i]);
+	for (size_t i = 0; !ret && i < o->n_usbip; i++)
+		ret = check_listener(o, &o->usbip[i]);
+	return ret;
+}
+
 static int check(const struct options *o)
 {
 	if (o->help || o->version || o->list || o->show_limits || o->commit)
@@ -288,10 +327,10 @@ static int check(const struct options *o)
 	if (!o->n_devices)
 		return complain(
 			"nothing to plug in; name an image with --usb-disk or a device with --usb-device (see --help)\n");
-	if (!o->n_listen && !o->n_connect && !o->stdio && !o->run &&
-	    !o->mount && !has_spice(o))
+	if (!o->n_listen && !o->n_connect && !o->n_usbip && !o->attach &&
+	    !o->stdio && !o->run && !o->mount && !has_spice(o))
 		return complain(
-			"nowhere to plug it in; use --listen, --connect, --stdio, --direct or --file (see --help)\n");
+			"nowhere to plug it in; use --listen, --connect, --stdio, --usbip-listen, --attach, --direct or --file (see --help)\n");
 	if (o->spice.other && !has_spice(o))
 		return complain("%s needs a SPICE server: --direct or --file\n",
 				o->spice.other);
@@ -309,9 +348,13 @@ static int check(const struct options *o)
 		return complain(
 			"%zu --connect but %zu devices: each one takes a device of its own\n",
 			o->n_connect, o->n_devices);
+	if ((o->tls_cert || o->tls_key || o->tls_ca) &&
+	    !(o->tls_cert && o->tls_key && o->tls_ca))
+		return complain(
+			"--tls-cert, --tls-key and --tls-ca are one thing: give all three\n");
 	if (o->stdio && o->run)
 		return complain("--stdio and --run exclude each other\n");
-	return 0;
+	return check_listeners(o);
 }
 
 enum {
@@ -325,6 +368,12 @@ enum {
 	OPT_LISTEN,
 	OPT_CONNECT,
 	OPT_STDIO,
+	OPT_USBIP_LISTEN,
+	OPT_ATTACH,
+	OPT_TLS_CERT,
+	OPT_TLS_KEY,
+	OPT_TLS_CA,
+	OPT_INSECURE,
 	OPT_DIRECT,
 	OPT_TLS_PORT,
 	OPT_FILE,
@@ -357,6 +406,12 @@ static const struct option longs[] = {
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "connect", required_argument, NULL, OPT_CONNECT },
 	{ "stdio", no_argument, NULL, OPT_STDIO },
+	{ "usbip-listen", required_argument, NULL, OPT_USBIP_LISTEN },
+	{ "attach", no_argument, NULL, OPT_ATTACH },
+	{ "tls-cert", required_argument, NULL, OPT_TLS_CERT },
+	{ "tls-key", required_argument, NULL, OPT_TLS_KEY },
+	{ "tls-ca", required_argument, NULL, OPT_TLS_CA },
+	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "direct", required_argument, NULL, OPT_DIRECT },
 	{ "tls-port", required_argument, NULL, OPT_TLS_PORT },
 	{ "file", required_argument, NULL, OPT_FILE },
@@ -403,6 +458,23 @@ static int parse_option(struct options *o, int option, const char *arg)
 		return add_port(o->connect, &o->n_connect, arg);
 	case OPT_STDIO:
 		o->stdio = true;
+		return 0;
+	case OPT_USBIP_LISTEN:
+		return add_usbip(o, arg);
+	case OPT_ATTACH:
+		o->attach = true;
+		return 0;
+	case OPT_TLS_CERT:
+		o->tls_cert = arg;
+		return 0;
+	case OPT_TLS_KEY:
+		o->tls_key = arg;
+		return 0;
+	case OPT_TLS_CA:
+		o->tls_ca = arg;
+		return 0;
+	case OPT_INSECURE:
+		o->insecure = true;
 		return 0;
 	case OPT_DIRECT:
 		o->spice.direct = arg;

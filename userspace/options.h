@@ -55,7 +55,7 @@ struct options {
 	size_t n_disks;
 	struct usb_spec *usb; /* owned, in the order given */
 	size_t n_usb;
-	size_t n_devices; /* of both kinds */
+	size_t n_devices; /* of all kinds */
 	bool force;
 	bool filtered; /* --usb-filter, which is filter */
 	struct filter filter;
@@ -63,6 +63,12 @@ struct options {
 	struct fault_spec fault;
 	struct socket_address listen[OPTIONS_MAX_PORTS];
 	size_t n_listen;
+	struct socket_address usbip[OPTIONS_MAX_PORTS]; /* to listen on */
+	size_t n_usbip;
+	bool attach; /* to this machine's kernel */
+	/* All or none. */
+	const char *tls_cert, *tls_key, *tls_ca;
+	bool insecure; /* whoever reaches a listener may have what it offers */
 	struct socket_address connect[OPTIONS_MAX_PORTS];
 	size_t n_connect;
 	struct spice_spec spice;

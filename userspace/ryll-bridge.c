@@ -17,6 +17,7 @@
 #include "core/signal.h"
 #include "core/worker.h"
 #include "frontend/port.h"
+#include "frontend/usbip.h"
 #include "fuse/export.h"
 #include "image/spec.h"
 #include "list.h"
@@ -41,7 +42,12 @@ struct bridge {
 	struct registry registry;
 	struct bridge_image *images; /* owned; as in options.disks */
 	struct usbfs_keeper keeper;
+	/* --tls-*: who comes, and those who are called, which differ in the name
+	 * that their certificates must have; owned. */
+	struct tls_context *tls_server, **tls;
+	size_t n_tls;
 	struct usbfs *usbfs; /* NULL: no real device is wanted */
+	size_t attached;     /* devices that are, or shall be, this machine's */
 	struct ports ports;
 	struct spice spice;
 	struct export *export; /* --mount; else NULL */
@@ -163,26 +169,73 @@ static int add_usb_device(struct bridge *b, const struct usbfs_selector *which)
 	return ret;
 }
 
+/* For the peer at address, which we call; *tls stays NULL without --tls-* and
+ * for a unix socket, whose file says who may. */
+static int call_by_tls(struct bridge *b, const struct socket_address *address,
+		       struct tls_context **tls)
+{
+	const struct options *o = &b->options;
+	struct tls_options options = {
+		.cert_file = o->tls_cert,
+		.key_file = o->tls_key,
+		.ca_file = o->tls_ca,
+		.host = address->host,
+	};
+	char why[512];
+	int ret;
+
+	*tls = NULL;
+	if (!o->tls_cert || address->is_unix)
+		return 0;
+	ret = tls_context_create(&options, tls, why, sizeof(why));
+	if (ret < 0)
+		log_err("%s", why);
+	else
+		b->tls[b->n_tls++] = *tls;
+	return ret;
+}
+
+static int listen_by_tls(struct bridge *b)
+{
+	const struct options *o = &b->options;
+	struct tls_options options = {
+		.server = true,
+		.cert_file = o->tls_cert,
+		.key_file = o->tls_key,
+		.ca_file = o->tls_ca,
+	};
+	char why[512];
+	int ret;
+
+	if (!o->tls_cert || (!o->n_listen && !o->n_usbip))
+		return 0;
+	ret = tls_context_create(&options, &b->tls_server, why, sizeof(why));
+	if (ret < 0)
+		log_err("%s", why);
+	b->ports.tls_server = b->tls_server;
+	return ret;
+}
+
 /* In the order in which they were named, which --connect counts on. */
 static int add_devices(struct bridge *b)
 {
 	const struct options *o = &b->options;
 	size_t disk = 0, usb = 0;
+	int ret;
 
 	b->images = calloc(o->n_disks + 1, sizeof(*b->images));
-	if (!b->images)
+	b->tls = calloc(o->n_connect + 1, sizeof(struct tls_context *));
+	if (!b->images || !b->tls)
 		return -ENOMEM;
 	for (size_t i = 0; i < o->n_devices; i++) {
-		bool real = usb < o->n_usb && o->usb[usb].position == i;
-		int ret = real ? add_usb_device(b, &o->usb[usb].selector)
-			       : add_disk(b, disk);
-
+		if (usb < o->n_usb && o->usb[usb].position == i) {
+			ret = add_usb_device(b, &o->usb[usb++].selector);
+		} else {
+			ret = add_disk(b, disk);
+			disk += (size_t)MAX(ret, 0);
+		}
 		if (ret < 0)
 			return ret;
-		if (real)
-			usb++;
-		else
-			disk += (size_t)ret;
 	}
 	if (b->usbfs && usbfs_follow(b->usbfs) < 0) {
 		log_err("--usb-device: what is plugged in cannot be followed");
@@ -191,10 +244,11 @@ static int add_devices(struct bridge *b)
 	return 0;
 }
 
-static int listen_on(struct bridge *b, const struct socket_address *address)
+static int listen_on(struct bridge *b, const struct socket_address *address,
+		     enum port_protocol protocol)
 {
 	const char *why;
-	int ret = ports_listen(&b->ports, address, &why);
+	int ret = ports_listen(&b->ports, address, protocol, &why);
 
 	if (ret < 0)
 		log_err("%s: %s", address->text, why);
@@ -217,31 +271,65 @@ static int make_temp_socket(struct bridge *b)
 	snprintf(text, sizeof(text), "unix:%s/socket", b->temp);
 	if (socket_parse(text, &b->address, &why) < 0)
 		return -EINVAL;
-	return listen_on(b, &b->address);
+	return listen_on(b, &b->address, PORT_REDIR);
 }
 
 static void spice_failed(struct spice *s);
 static void spice_closed(struct spice *s);
 
+static void unattached(struct ports *ports, bool failed);
+
+/* All of them are this machine's own. */
+static int attach_here(struct bridge *b)
+{
+	struct usb_device *device;
+	const char *why;
+	int ret = 0;
+
+	b->ports.unattached = unattached;
+	for (unsigned int i = 0;
+	     !ret && (device = registry_nth(&b->registry, i)); i++) {
+		b->attached++;
+		ret = ports_attach(&b->ports, device, &why);
+		if (ret < 0)
+			log_err("--attach: %s", why);
+	}
+	return ret;
+}
+
+static int connect_to(struct bridge *b, size_t i)
+{
+	const struct socket_address *address = &b->options.connect[i];
+	struct tls_context *tls;
+	int ret = call_by_tls(b, address, &tls);
+
+	if (ret < 0)
+		return ret;
+	return ports_connect(&b->ports, address, tls,
+			     registry_nth(&b->registry, (unsigned int)i));
+}
+
 static int add_ports(struct bridge *b)
 {
 	const struct options *o = &b->options;
-	int ret = 0;
+	int ret = listen_by_tls(b);
 
 	for (size_t i = 0; !ret && i < o->n_listen; i++)
-		ret = listen_on(b, &o->listen[i]);
+		ret = listen_on(b, &o->listen[i], PORT_REDIR);
+	for (size_t i = 0; !ret && i < o->n_usbip; i++)
+		ret = listen_on(b, &o->usbip[i], PORT_USBIP);
 	for (size_t i = 0; !ret && i < o->n_connect; i++)
-		ret = ports_connect(
-			&b->ports, &o->connect[i], NULL,
-			registry_nth(&b->registry, (unsigned int)i));
+		ret = connect_to(b, i);
 	if (!ret && (o->spice.direct || o->spice.file))
 		ret = spice_start(&b->spice, o, &b->ports,
 				  (unsigned int)o->n_connect, spice_failed,
 				  spice_closed);
 	if (!ret && o->stdio)
 		ret = ports_stdio(&b->ports, STDIN_FILENO, STDOUT_FILENO);
-	if (!ret && o->run && !o->n_listen && !o->n_connect &&
-	    !b->spice.started)
+	if (!ret && o->attach)
+		ret = attach_here(b);
+	if (!ret && o->run && !o->n_listen && !o->n_connect && !o->n_usbip &&
+	    !o->attach && !b->spice.started)
 		ret = make_temp_socket(b);
 	return ret;
 }
@@ -332,14 +420,18 @@ static void check_over(struct bridge *b)
 		loop_stop(b->loop);
 }
 
-static void spice_failed(struct spice *s)
+/* There is no sense in going on. */
+static void give_up(struct bridge *b)
 {
-	struct bridge *b = container_of(s, struct bridge, spice);
-
 	b->status = EXIT_FAILURE;
 	if (b->child)
 		kill(b->child, SIGTERM);
 	finish(b);
+}
+
+static void spice_failed(struct spice *s)
+{
+	give_up(container_of(s, struct bridge, spice));
 }
 
 static void spice_closed(struct spice *s)
@@ -347,17 +439,34 @@ static void spice_closed(struct spice *s)
 	check_over(container_of(s, struct bridge, spice));
 }
 
+/* Somebody else has ended what we were started for, perhaps the last of it. */
+static void check_idle(struct bridge *b)
+{
+	const struct options *o = &b->options;
+
+	if (!o->n_listen && !o->n_connect && !o->n_usbip && !o->stdio &&
+	    !b->attached && !b->mounted && !b->spice.started && !b->child)
+		ports_finish(&b->ports);
+}
+
 static void unmounted(void *arg)
 {
 	struct bridge *b = arg;
-	const struct options *o = &b->options;
 
 	b->mounted = false;
-	/* Somebody else may have done it; then there may be nothing left. */
-	if (!o->n_listen && !o->n_connect && !o->stdio && !b->spice.started &&
-	    !b->child)
-		ports_finish(&b->ports);
+	check_idle(b);
 	check_over(b);
+}
+
+static void unattached(struct ports *ports, bool failed)
+{
+	struct bridge *b = container_of(ports, struct bridge, ports);
+
+	b->attached--;
+	if (failed)
+		give_up(b);
+	else
+		check_idle(b);
 }
 
 static void child_ended(struct bridge *b)
@@ -479,6 +588,10 @@ static void release(struct bridge *b)
 	loop_destroy(b->loop);
 	bufpool_fini(&b->pool);
 	free(b->images);
+	while (b->n_tls)
+		tls_context_destroy(b->tls[--b->n_tls]);
+	free(b->tls);
+	tls_context_destroy(b->tls_server);
 }
 
 static void show_limits(void)
@@ -492,11 +605,16 @@ static void show_limits(void)
 	       "read ahead per disk             %u bytes\n"
 	       "usbredir packet                 %u bytes, longer ends the connection\n"
 	       "usbredir filter                 %u bytes\n"
+	       "usbip transfer                  %u isochronous packets\n"
+	       "usbip client without a device   %u s, then it has to go\n"
+	       "TLS handshakes per listener     %u, %u s each\n"
 	       "SPICE message                   %u bytes, compressed or not\n",
 	       PORTS_MAX_LINKS, USB_MAX_URB_BYTES, USB_MAX_INFLIGHT_URBS,
 	       USB_MAX_INFLIGHT_BYTES, USB_MAX_ADMINS, LINK_MAX_UNSENT,
 	       SCSI_MAX_PENDING, SCSI_WINDOW, USBREDIR_MAX_LENGTH,
-	       USBREDIR_MAX_FILTER, SPICE_MAX_UNPACKED);
+	       USBREDIR_MAX_FILTER, USB_MAX_ISO_PACKETS,
+	       USBIP_REQUEST_MS / 1000, LISTENER_MAX_HANDSHAKES,
+	       LISTENER_TLS_MS / 1000, SPICE_MAX_UNPACKED);
 }
 
 static int commit(struct bridge *b)

@@ -70,7 +70,7 @@ check "an empty image" says 1 "smaller than one block" \
 check "a socket path that is a file" says 1 "exists already" \
 	$disk --listen "unix:$tmp/img"
 check "an address that is not ours" says 1 "tcp:203.0.113.1:9" \
-	$disk --listen tcp:203.0.113.1:9
+	$disk --insecure --listen tcp:203.0.113.1:9
 
 serve "$tmp/s" --usb-disk "$tmp/img"
 check "a busy image" says 1 "$tmp/img is in use" $disk --listen "unix:$tmp/s3"

@@ -6,76 +6,13 @@
  *
  *   hostile SOCKET SEED SECONDS
  */
-#include <err.h>
-#include <errno.h>
-#include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "../lib/hostile.h"
 #include "wire/usbredir.h"
 
 #define CAPS 0x7eu
-/* How long a full socket may stay full before the abuse counts as done. */
-#define FULL_MS 100
-
-static uint64_t state;
-
-static uint32_t rnd(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)(state >> 16);
-}
-
-static int dial(const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-	strncpy(sun.sun_path, path, sizeof(sun.sun_path) - 1);
-	while (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
-		if (errno != EAGAIN)
-			err(1, "the bridge does not accept connections");
-	return fd;
-}
-
-/* False when the bridge has closed, or takes nothing for FULL_MS. */
-static bool put(int fd, const void *data, size_t len)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	const char *at = data;
-
-	while (len) {
-		ssize_t n = send(fd, at, len, MSG_NOSIGNAL);
-
-		if (n < 0 && errno != EAGAIN)
-			return false;
-		if (n < 0 && poll(&p, 1, FULL_MS) <= 0)
-			return false;
-		if (n > 0) {
-			at += n;
-			len -= (size_t)n;
-		}
-	}
-	return true;
-}
-
-/* What has come is thrown away. */
-static void drain(int fd, int ms)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char buf[65536];
-
-	while (poll(&p, 1, ms) > 0 && recv(fd, buf, sizeof(buf), 0) > 0)
-		;
-}
 
 static bool put_msg(int fd, uint32_t caps, const struct usbredir_msg *msg,
 		    const void *data)
@@ -92,21 +29,6 @@ static bool hello(int fd)
 	uint8_t caps[4] = { CAPS };
 
 	return put_msg(fd, 0, &msg, caps);
-}
-
-static void put_random(int fd, size_t n)
-{
-	uint8_t buf[512];
-
-	while (n) {
-		size_t len = n < sizeof(buf) ? n : sizeof(buf);
-
-		for (size_t i = 0; i < len; i++)
-			buf[i] = (uint8_t)rnd();
-		if (!put(fd, buf, len))
-			return;
-		n -= len;
-	}
 }
 
 /* --- The abuses ----------------------------------------------------------------- */
@@ -242,35 +164,14 @@ static void (*const abuses[])(int fd) = {
 	half_payload, any_packets,	  any_commands,
 };
 
-#define KEPT 64 /* connections that are left open, stuck */
-
 int main(int argc, char **argv)
 {
-	int kept[KEPT];
-	unsigned int n = 0;
-	time_t end;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 
 	if (argc != 4)
 		errx(2, "usage: hostile SOCKET SEED SECONDS");
-	state = strtoull(argv[2], NULL, 10) * 2654435761 + 88172645463325252;
-	end = time(NULL) + atoi(argv[3]);
-	for (unsigned int i = 0; i < KEPT; i++)
-		kept[i] = -1;
-	do {
-		int fd = dial(argv[1]);
-
-		abuses[n % (sizeof(abuses) / sizeof(*abuses))](fd);
-		if (kept[n % KEPT] >= 0)
-			close(kept[n % KEPT]);
-		kept[n % KEPT] = fd;
-		/* Now and then all leave, so that others get the device. */
-		for (unsigned int i = 0; !(n % 11) && i < KEPT; i++) {
-			if (kept[i] >= 0)
-				close(kept[i]);
-			kept[i] = -1;
-		}
-		n++;
-	} while (time(NULL) < end);
-	printf("%u connections\n", n);
+	strncpy(sun.sun_path, argv[1], sizeof(sun.sun_path) - 1);
+	abuse(abuses, sizeof(abuses) / sizeof(*abuses),
+	      (const struct sockaddr *)&sun, sizeof(sun), argv[2], argv[3]);
 	return 0;
 }

@@ -139,6 +139,30 @@ serve() {
 	eventually 10 logged "listening on unix:$socket"
 }
 
+# A TCP port of loopback at which nobody listens, outside the range from which
+# the system gives ports to clients. Ports just given out are not given again.
+e2e_ports=" "
+free_port() {
+	local port
+	while :; do
+		port=$((20000 + RANDOM % 12000))
+		case $e2e_ports in *" $port "*) continue ;; esac
+		cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+			grep -q "$(printf ':%04X ' "$port")" || break
+	done
+	E2E_PORT=$port
+	e2e_ports="$e2e_ports$port "
+}
+
+# new_ports NAME...: sets each to a free port
+new_ports() {
+	local name
+	for name; do
+		free_port
+		printf -v "$name" %s "$E2E_PORT"
+	done
+}
+
 # The QEMU options of a guest with one redirected device per socket.
 redir() {
 	local i=0 socket

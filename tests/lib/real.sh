@@ -15,8 +15,8 @@
 # print what it prints, and return its status. What stays in the background must
 # have its output elsewhere.
 #
-# real_start_alone boots A alone. A_PROGRAMS are more programs for it, A_APPEND
-# and B_APPEND more kernel parameters.
+# real_start_alone boots A alone. A_PROGRAMS and B_PROGRAMS are more programs for
+# them, A_APPEND and B_APPEND more kernel parameters.
 #
 # HOST_PROGRAM is the usb-host: the bridge, or usbredirect to compare.
 HOST_PROGRAM=${HOST_PROGRAM:-$BRIDGE}
@@ -80,7 +80,7 @@ boot_a() {
 boot_b() {
 	real_script | GUEST_MODULES=$B_MODULES guest_initrd "$tmp/b.initrd" \
 		"$(guest_program guest-usb)" "$(guest_io)" \
-		"$TESTS/lib/gadget.sh" || return 1
+		"$TESTS/lib/gadget.sh" ${B_PROGRAMS-} || return 1
 	as_b
 	GUEST_APPEND=${B_APPEND-} guest_start "$tmp/b.initrd" "$B_LOG" \
 		-device qemu-xhci,id=xhci,p2=8,p3=8 "$@" || return 1
@@ -135,7 +135,7 @@ serve() {
 	if is_usbredirect; then
 		command="usbredirect --device $device --as 0.0.0.0:$((4000 + n))"
 	else
-		command="$host_name --usb-device $device --listen tcp:0.0.0.0:$((4000 + n)) $*"
+		command="$host_name --usb-device $device --listen tcp:0.0.0.0:$((4000 + n)) --insecure $*"
 	fi
 	a ": >/tmp/host$n.log; $command >>/tmp/host$n.log 2>&1 & echo \$! >/tmp/host$n.pid
 	try 'port $((4000 + n))' listens_or_ended $((4000 + n)) \$! &&

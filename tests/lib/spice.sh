@@ -31,30 +31,6 @@ spice_boots=0
 qemu-system-x86_64 -spice help 2>&1 | grep -q tls-port ||
 	skip "this QEMU has no SPICE"
 
-# A TCP port of loopback at which nobody listens, outside the range from which
-# the system gives ports to clients. Ports just given out are not given again.
-spice_ports=" "
-free_port() {
-	local port
-	while :; do
-		port=$((20000 + RANDOM % 12000))
-		case $spice_ports in *" $port "*) continue ;; esac
-		cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-			grep -q "$(printf ':%04X ' "$port")" || break
-	done
-	FREE_PORT=$port
-	spice_ports="$spice_ports$port "
-}
-
-# new_ports NAME...: sets each to a free port
-new_ports() {
-	local name
-	for name; do
-		free_port
-		printf -v "$name" %s "$FREE_PORT"
-	done
-}
-
 # The common forms
 plain() {
 	echo "port=$1,addr=127.0.0.1,disable-ticketing=on"

@@ -16,8 +16,8 @@ agree() {
 	local name=${1##*/} help man parser
 	help=$("$1" --help | grep -oE -- '(^|[ ,])--[a-z0-9-]+' | tr -d ' ,' |
 		sort -u)
-	man=$(grep -oE '^\*--[a-z0-9-]+\*' "userspace/man/$name.1.scd" |
-		tr -d '*' | sort -u)
+	man=$(grep '^\*--' "userspace/man/$name.1.scd" |
+		grep -oE '(^|, )\*--[a-z0-9-]+\*' | tr -d '*, ' | sort -u)
 	parser=$(sed -n 's/^\t{ "\([a-z0-9-]*\)", [a-z]*_argument.*/--\1/p' "$2" |
 		sort -u)
 	same "$name: --help and the manual page" "$help" "$man"

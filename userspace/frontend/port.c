@@ -3,28 +3,46 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "frontend/usbip.h"
+#include "frontend/usbip_devices.h"
+#include "frontend/vhci.h"
+
+/* A device that this machine's kernel could not be given again. */
+#define KERNEL_AGAIN_MS 5000
 
 enum port_kind {
 	PORT_LISTENER,
 	PORT_DIALER,
 	PORT_STDIO,
 	PORT_ADOPTED,
+	PORT_KERNEL,
 };
 
 struct port {
 	struct list node; /* on ports->ports */
 	struct ports *ports;
 	enum port_kind kind;
+	enum port_protocol protocol;
 	struct listener listener;
 	struct caller caller;
-	struct usb_device *wanted; /* dialer, adopted; borrows */
-	struct link *link;	   /* adopted; NULL: none yet */
+	struct usb_device *wanted;     /* dialer, adopted, kernel; borrows */
+	struct registry_waiter waiter; /* kernel */
+	int kernel_end;		       /* kernel: its end of the socket */
+	/* Kernel: it has had the device this time, ever; it is tried again. */
+	bool given, ever;
+	struct timer again;
+	struct link *link; /* adopted; NULL: none yet */
 	void (*ended)(void *arg, enum port_heard heard); /* adopted */
 	void *arg;
 	/* Not at rest yet, links aside. Listener: it is open; dialer: after the
-	 * end of the calls. */
+	 * end of the calls; kernel: the device is waited for, or attached. */
 	bool busy;
 };
+
+static void kernel_ended(struct port *port, bool left);
+static int kernel_opened(struct usbip_session *s, int status);
 
 static void check_finished(struct ports *ports)
 {
@@ -44,6 +62,8 @@ static void link_ended(struct link *link)
 	/* Somebody who spoke usbredir was there: start over quickly. */
 	bool greeted = link->session->greeted;
 	bool failed = link->session->failed;
+	bool left = port->kind == PORT_KERNEL &&
+		    usbip_session_left(link->session);
 
 	log_debug("%s: connection ended", link->session->peer);
 	list_remove(&link->node);
@@ -63,6 +83,9 @@ static void link_ended(struct link *link)
 						: PORT_HEARD_NOTHING);
 		free(port);
 		break;
+	case PORT_KERNEL:
+		kernel_ended(port, left);
+		break;
 	case PORT_LISTENER:
 		break;
 	}
@@ -74,6 +97,13 @@ static int new_session(struct port *port, const struct transport *t,
 {
 	struct ports *ports = port->ports;
 
+	if (port->kind == PORT_KERNEL)
+		return usbip_session_create_for(
+			t->loop, ports->pool, ports->registry, port->wanted,
+			t->peer, kernel_opened, port, session);
+	if (port->protocol == PORT_USBIP)
+		return usbip_session_create(t->loop, ports->pool,
+					    ports->registry, t->peer, session);
 	return redir_session_create(t->loop, ports->pool, ports->registry,
 				    port->wanted, t->peer, session);
 }
@@ -121,6 +151,7 @@ static struct port *new_port(struct ports *ports, enum port_kind kind)
 		return NULL;
 	port->ports = ports;
 	port->kind = kind;
+	port->kernel_end = -1;
 	list_append(&ports->ports, &port->node);
 	return port;
 }
@@ -144,7 +175,7 @@ static void listener_closed(struct listener *l)
 }
 
 int ports_listen(struct ports *ports, const struct socket_address *address,
-		 const char **why)
+		 enum port_protocol protocol, const char **why)
 {
 	struct port *port = new_port(ports, PORT_LISTENER);
 	int ret;
@@ -161,7 +192,13 @@ int ports_listen(struct ports *ports, const struct socket_address *address,
 		free(port);
 		return ret;
 	}
-	log_info("listening on %s", address->text);
+	port->protocol = protocol;
+	log_info("listening on %s%s", address->text,
+		 protocol == PORT_USBIP ? " for usbip clients" : "");
+	if (!ports->tls_server && !socket_is_local(address))
+		log_warn(
+			"%s: not encrypted, and everybody who reaches it may have the devices",
+			address->text);
 	return 0;
 }
 
@@ -194,6 +231,110 @@ int ports_connect(struct ports *ports, const struct socket_address *address,
 	caller_init(&port->caller, ports->loop, ports->worker, address, tls,
 		    connected, rested);
 	caller_start(&port->caller);
+	return 0;
+}
+
+/* --- This machine's kernel ------------------------------------------------------------- */
+
+static void kernel_granted(struct registry_waiter *waiter,
+			   struct usb_device *device)
+{
+	struct port *port = container_of(waiter, struct port, waiter);
+	struct transport *t;
+	int pair[2];
+
+	port->given = false;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		log_err("%s cannot be attached: %s", device->name,
+			strerror(errno));
+		kernel_ended(port, false);
+		return;
+	}
+	port->kernel_end = pair[1];
+	if (transport_over_fds(port->ports->loop, pair[0], pair[0],
+			       "this machine", &t) < 0)
+		log_err("%s cannot be attached: out of memory", device->name);
+	else if (!add_link(port, t))
+		return;
+	kernel_ended(port, false);
+}
+
+static int kernel_opened(struct usbip_session *s, int status)
+{
+	struct port *port = s->owner;
+	struct usb_device *device = s->device;
+	char why[128];
+
+	if (status < 0)
+		return status;
+	status = vhci_attach(port->kernel_end, usbip_devices_devid(device),
+			     usbip_speed_of(device->info.speed), why,
+			     sizeof(why));
+	close(port->kernel_end);
+	port->kernel_end = -1;
+	if (status < 0)
+		log_limited(&port->ports->complaints, LOG_LEVEL_ERR, "%s: %s",
+			    device->name, why);
+	else
+		log_info("%s is on port %d of vhci_hcd", device->name, status);
+	port->given = status >= 0;
+	port->ever |= port->given;
+	return MIN(status, 0);
+}
+
+/* left: because the device has gone; it may be back already. */
+static void kernel_ended(struct port *port, bool left)
+{
+	struct ports *ports = port->ports;
+
+	if (port->kernel_end >= 0)
+		close(port->kernel_end);
+	port->kernel_end = -1;
+	if (!ports->finishing && (left || port->wanted->absent)) {
+		registry_request(ports->registry, &port->waiter);
+		return;
+	}
+	/* It was here, went and is back, and the rest goes on meanwhile. */
+	if (!ports->finishing && !port->given && port->ever) {
+		timer_start(ports->loop, &port->again, KERNEL_AGAIN_MS);
+		return;
+	}
+	port->busy = false;
+	if (ports->finishing)
+		return;
+	if (port->given) /* and the kernel has been told to let go of it */
+		log_info("%s is not attached to this machine any more",
+			 port->wanted->name);
+	ports->unattached(ports, !port->given);
+}
+
+static void kernel_again(struct timer *timer)
+{
+	struct port *port = container_of(timer, struct port, again);
+
+	registry_request(port->ports->registry, &port->waiter);
+}
+
+int ports_attach(struct ports *ports, struct usb_device *device,
+		 const char **why)
+{
+	static char text[128];
+	struct port *port;
+	int ret = vhci_check(text, sizeof(text));
+
+	*why = text;
+	if (ret < 0)
+		return ret;
+	*why = strerror(ENOMEM);
+	port = new_port(ports, PORT_KERNEL);
+	if (!port)
+		return -ENOMEM;
+	port->wanted = port->waiter.wanted = device;
+	port->waiter.granted = kernel_granted;
+	list_init(&port->waiter.node);
+	timer_init(&port->again, kernel_again);
+	port->busy = true;
+	registry_request(ports->registry, &port->waiter);
 	return 0;
 }
 
@@ -269,6 +410,13 @@ void ports_finish(struct ports *ports)
 	list_for_each (it, &ports->ports) {
 		struct port *port = list_entry(it, struct port, node);
 
+		if (port->kind == PORT_KERNEL &&
+		    (!list_empty(&port->waiter.node) ||
+		     timer_running(&port->again))) {
+			registry_withdraw(&port->waiter);
+			timer_stop(&port->again);
+			port->busy = false;
+		}
 		if (port->kind == PORT_DIALER)
 			port->busy = caller_stop(&port->caller);
 	}

@@ -24,6 +24,8 @@ enum port_heard {
 
 struct port;
 
+enum port_protocol { PORT_REDIR, PORT_USBIP };
+
 /* All ports of the program. */
 struct ports {
 	struct loop *loop;		/* borrows */
@@ -39,6 +41,10 @@ struct ports {
 	/* After ports_finish(), which the end of a stdio session calls,
 	 * too: nothing is left. Runs once. */
 	void (*finished)(struct ports *ports);
+	/* Set by who calls ports_attach(). One of those is over: its kernel has
+	 * detached it, or, if failed, could not be given it at all, which has been
+	 * said. Not after ports_finish(), which it may call. */
+	void (*unattached)(struct ports *ports, bool failed);
 	struct log_limit complaints;
 };
 
@@ -50,7 +56,7 @@ void ports_init(struct ports *ports, struct loop *loop, struct bufpool *pool,
 /* -errno, and *why says in words what is wrong with the address. */
 int must_check ports_listen(struct ports *ports,
 			    const struct socket_address *address,
-			    const char **why);
+			    enum port_protocol protocol, const char **why);
 
 /* Connects, now and whenever the connection is lost; borrows tls, NULL: plain.
  * wanted: see redir.h. */
@@ -58,6 +64,13 @@ int must_check ports_connect(struct ports *ports,
 			     const struct socket_address *address,
 			     struct tls_context *tls,
 			     struct usb_device *wanted);
+
+/*
+ * The device, whenever it is free and there, is this machine's own, until its
+ * kernel detaches it. -errno: *why says in words what to do.
+ */
+int must_check ports_attach(struct ports *ports, struct usb_device *device,
+			    const char **why);
 
 /* One session on two file descriptors, which it takes. */
 int must_check ports_stdio(struct ports *ports, int in, int out);
