@@ -94,7 +94,8 @@ $(O)/version: FORCE
 	$(Q)mkdir -p $(@D)
 	$(Q)echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 WITH_VERSION := $(O)/userspace/ryll-bridge.o \
-	$(O)/fuse/ryll-fuse.o $(O)/userspace/frontend/redir_send.o
+	$(O)/fuse/ryll-fuse.o $(O)/userspace/frontend/redir_send.o \
+	$(O)/userspace/backend/remote_redir.o
 $(WITH_VERSION): $(O)/version
 $(WITH_VERSION): DEFINES := -DRYLL_VERSION='"$(VERSION)"'
 
@@ -176,7 +177,7 @@ check:
 check-san:
 	$(Q)tools/install-deps check
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 tests man
-	$(Q)O='$(O)-san' tests/run '$(or $(T),unit/|fuzz/|disk-hostile|disk-sessions|fuse-f|spice-hostile|spice-auth)'
+	$(Q)O='$(O)-san' tests/run '$(or $(T),unit/|fuzz/|disk-hostile|disk-sessions|fuse-f|spice-hostile|spice-auth|transport-tls|usbip-hostile)'
 
 check-fresh:
 	$(Q)tests/fresh/run

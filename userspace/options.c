@@ -31,6 +31,8 @@ const char options_help[] =
 	"                        VID:PID, BUS-DEV, BUS-PORT.PORT, port=BUS-PORT,\n"
 	"                        serial=TEXT, class=HH; several with commas between;\n"
 	"                        ,noreset (see --list)\n"
+	"  --usb-remote ADDRESS  a device that another host offers: a usbredir host at\n"
+	"                        tcp:HOST:PORT or unix:PATH, usbip://HOST/BUSID\n"
 	"  --usb-filter RULES    which real devices may be given away:\n"
 	"                        CLASS,VID,PID,VERSION,ALLOW|... (-1: any)\n"
 	"  --force               take a device whose disk is mounted here\n"
@@ -45,7 +47,7 @@ const char options_help[] =
 	"                        usbip clients: usbip list, usbip attach\n"
 	"  --attach              this machine's own kernel, by vhci_hcd\n"
 	"  --tls-cert FILE, --tls-key FILE, --tls-ca FILE\n"
-	"                        TLS for all of these by TCP: who we are,\n"
+	"                        TLS for all of TCP, --usb-remote too: who we are,\n"
 	"                        and who signs the certificates of both sides (PEM)\n"
 	"  --insecure            let everybody who reaches a listener have the devices\n"
 	"\n"
@@ -207,6 +209,23 @@ static int add_usb(struct options *o, const char *text)
 	return 0;
 }
 
+static int add_remote(struct options *o, const char *text)
+{
+	struct remote_device *remote;
+	const char *why;
+
+	remote = realloc(o->remotes, (o->n_remotes + 1) * sizeof(*remote));
+	if (!remote)
+		return complain("out of memory\n");
+	o->remotes = remote;
+	remote += o->n_remotes;
+	if (remote_parse(&remote->spec, text, &why) < 0)
+		return complain("\"%s\" %s\n", text, why);
+	remote->position = o->n_devices++;
+	o->n_remotes++;
+	return 0;
+}
+
 static int add_filter(struct options *o, const char *text)
 {
 	int ret;
@@ -362,6 +381,7 @@ enum {
 	OPT_USB_DISK_RO,
 	OPT_USB_CDROM,
 	OPT_USB_DEVICE,
+	OPT_USB_REMOTE,
 	OPT_FORCE,
 	OPT_USB_FILTER,
 	OPT_FAULT,
@@ -400,6 +420,7 @@ static const struct option longs[] = {
 	{ "usb-disk-ro", required_argument, NULL, OPT_USB_DISK_RO },
 	{ "usb-cdrom", required_argument, NULL, OPT_USB_CDROM },
 	{ "usb-device", required_argument, NULL, OPT_USB_DEVICE },
+	{ "usb-remote", required_argument, NULL, OPT_USB_REMOTE },
 	{ "usb-filter", required_argument, NULL, OPT_USB_FILTER },
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "fault", required_argument, NULL, OPT_FAULT },
@@ -445,6 +466,8 @@ static int parse_option(struct options *o, int option, const char *arg)
 		return add_disk(o, arg, &cdrom);
 	case OPT_USB_DEVICE:
 		return add_usb(o, arg);
+	case OPT_USB_REMOTE:
+		return add_remote(o, arg);
 	case OPT_FORCE:
 		o->force = true;
 		return 0;
@@ -579,6 +602,7 @@ void options_fini(struct options *o)
 	}
 	free(o->disks);
 	free(o->usb);
+	free(o->remotes);
 }
 
 const char *disk_spec_hint(const struct disk_spec *spec, int error)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "backend/fault.h"
+#include "backend/remote.h"
 #include "backend/usbfs_select.h"
 #include "base/err.h"
 #include "image/spec.h"
@@ -40,6 +41,12 @@ struct usb_spec {
 	size_t position; /* among all devices, from 0 */
 };
 
+/* Of --usb-remote. */
+struct remote_device {
+	struct remote_spec spec;
+	size_t position; /* among all devices, from 0 */
+};
+
 /* Where a SPICE server is. */
 struct spice_spec {
 	const char *direct, *file; /* NULL both: there is none */
@@ -55,6 +62,8 @@ struct options {
 	size_t n_disks;
 	struct usb_spec *usb; /* owned, in the order given */
 	size_t n_usb;
+	struct remote_device *remotes; /* owned, in the order given */
+	size_t n_remotes;
 	size_t n_devices; /* of all kinds */
 	bool force;
 	bool filtered; /* --usb-filter, which is filter */

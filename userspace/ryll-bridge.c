@@ -11,6 +11,7 @@
 
 #include "backend/disk.h"
 #include "backend/fault.h"
+#include "backend/remote.h"
 #include "backend/scsi.h"
 #include "backend/usbfs.h"
 #include "base/log.h"
@@ -46,8 +47,11 @@ struct bridge {
 	 * that their certificates must have; owned. */
 	struct tls_context *tls_server, **tls;
 	size_t n_tls;
-	struct usbfs *usbfs; /* NULL: no real device is wanted */
-	size_t attached;     /* devices that are, or shall be, this machine's */
+	struct usbfs *usbfs;	     /* NULL: no real device is wanted */
+	struct usb_device **remotes; /* owned; the registry's, or a filter's */
+	size_t n_remotes;
+	size_t calling;	 /* remotes that have not stopped */
+	size_t attached; /* devices that are, or shall be, this machine's */
 	struct ports ports;
 	struct spice spice;
 	struct export *export; /* --mount; else NULL */
@@ -216,20 +220,45 @@ static int listen_by_tls(struct bridge *b)
 	return ret;
 }
 
+static int add_remote(struct bridge *b, const struct remote_spec *spec)
+{
+	struct usb_device *device;
+	struct tls_context *tls;
+	int ret = call_by_tls(b, &spec->address, &tls);
+
+	if (ret < 0)
+		return ret;
+	ret = remote_create(b->loop, &b->pool, &b->worker, spec, tls, &device);
+	if (ret < 0) {
+		log_err("--usb-remote %s: %s", spec->text, strerror(-ret));
+		return ret;
+	}
+	b->calling++;
+	ret = plug(b, device);
+	if (!ret)
+		b->remotes[b->n_remotes++] = device;
+	return ret;
+}
+
 /* In the order in which they were named, which --connect counts on. */
 static int add_devices(struct bridge *b)
 {
 	const struct options *o = &b->options;
-	size_t disk = 0, usb = 0;
+	size_t disk = 0, usb = 0, remote = 0;
 	int ret;
 
 	b->images = calloc(o->n_disks + 1, sizeof(*b->images));
-	b->tls = calloc(o->n_connect + 1, sizeof(struct tls_context *));
-	if (!b->images || !b->tls)
+	b->remotes = calloc(o->n_remotes + 1, sizeof(struct usb_device *));
+	b->tls = calloc(o->n_remotes + o->n_connect + 1,
+			sizeof(struct tls_context *));
+	if (!b->images || !b->remotes || !b->tls)
 		return -ENOMEM;
 	for (size_t i = 0; i < o->n_devices; i++) {
 		if (usb < o->n_usb && o->usb[usb].position == i) {
 			ret = add_usb_device(b, &o->usb[usb++].selector);
+		} else if (remote < o->n_remotes &&
+			   o->remotes[remote].position == i) {
+			ret = add_remote(b, &o->remotes[remote++].spec);
 		} else {
 			ret = add_disk(b, disk);
 			disk += (size_t)MAX(ret, 0);
@@ -409,15 +438,30 @@ static void finish(struct bridge *b)
 		export_stop(b->export);
 }
 
-/* No connection is left, no command and no mount. */
+static void check_over(struct bridge *b);
+
+static void remote_stopped(void *arg)
+{
+	struct bridge *b = arg;
+
+	b->calling--;
+	check_over(b);
+}
+
+/* No connection is left, no command and no mount; then no device elsewhere. */
 static void check_over(struct bridge *b)
 {
 	if (!b->ports.over || b->child)
 		return;
-	if (b->mounted)
+	if (b->mounted) {
 		export_stop(b->export);
-	else if (!b->spice.started)
-		loop_stop(b->loop);
+	} else if (!b->spice.started) {
+		while (b->n_remotes)
+			remote_stop(b->remotes[--b->n_remotes], remote_stopped,
+				    b);
+		if (!b->calling)
+			loop_stop(b->loop);
+	}
 }
 
 /* There is no sense in going on. */
@@ -578,7 +622,7 @@ static void release(struct bridge *b)
 	if (b->temp[0])
 		rmdir(b->temp);
 	if (!export_destroy(b->export) || b->ports.n_links ||
-	    b->spice.started || worker_busy(&b->worker))
+	    b->spice.started || b->calling || worker_busy(&b->worker))
 		return;
 	worker_fini(&b->worker);
 	spice_fini(&b->spice);
@@ -588,6 +632,7 @@ static void release(struct bridge *b)
 	loop_destroy(b->loop);
 	bufpool_fini(&b->pool);
 	free(b->images);
+	free(b->remotes);
 	while (b->n_tls)
 		tls_context_destroy(b->tls[--b->n_tls]);
 	free(b->tls);

@@ -2,17 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The contract of backends (unit/backend-contract.c) with a real device, in a
-# guest that has one; then with as little memory for transfers as the kernel can
-# be given, and without resets.
+# guest that has one; then by way of another bridge, by usbip and by usbredir; then
+# with as little memory for transfers as the kernel can be given, and without
+# resets.
 . "$(dirname "$0")/../lib/e2e.sh"
 . "$TESTS/lib/real.sh"
 
-# contract NAME [OPTIONS-OF-THE-DEVICE]: each of its results is one of ours.
+# contract NAME VARIABLE=VALUE: each of its results is one of ours.
 contract() {
 	local line seen=0 said
-	need "$1: a device" a "vhci_attach streams && wait_device 1209:0001 &&
-		guest-usb wait 1209:0001"
-	said=$(a "RYLL_REAL_DEVICE=1209:0001${2-} CMOCKA_MESSAGE_OUTPUT=TAP \
+	said=$(a "$2 CMOCKA_MESSAGE_OUTPUT=TAP \
 		backend-contract 2>&1 </dev/null")
 	check "$1: it ends well" [ $? = 0 ]
 	while read -r line; do
@@ -30,10 +29,31 @@ contract() {
 		! dmesg | grep -E 'BUG:|Oops|Call Trace' && has_device 1209:0001"
 }
 
+device=1209:0001
+# plugged: the device is there and answers
+plugged() {
+	need "a device" a "vhci_attach streams && wait_device $device &&
+		guest-usb wait $device"
+}
+# served PROTOCOL OPTIONS: it is another bridge's
+served() {
+	need "it is served by $1" a "ryll-bridge --usb-device $device $2 \
+		>/tmp/log 2>&1 & bridge=\$!
+		try 'a port' listens 4000"
+}
+
 A_PROGRAMS="$O/tests/unit/backend-contract" need "a guest boots" real_start_alone
-contract usbfs
-a "vhci_detach; wait_no_device 1209:0001" >/dev/null
+plugged
+contract usbfs "RYLL_REAL_DEVICE=$device"
+served usbip "--usbip-listen 4000"
+contract usbip RYLL_REMOTE_DEVICE=usbip://127.0.0.1:4000/ryll-1-1
+check "its host ends with status 0" a 'kill $bridge; wait $bridge'
+served usbredir "--listen tcp:127.0.0.1:4000"
+contract usbredir RYLL_REMOTE_DEVICE=tcp:127.0.0.1:4000
+check "its host ends with status 0" a 'kill $bridge; wait $bridge'
+a "vhci_detach; wait_no_device $device" >/dev/null
 check "with little memory" a "
 	echo 1 >/sys/module/usbcore/parameters/usbfs_memory_mb"
-contract "little memory" ,noreset
+plugged
+contract "little memory" "RYLL_REAL_DEVICE=$device,noreset"
 finish

@@ -38,6 +38,8 @@ struct rig {
 	int open_status;
 	struct timer deadline;
 	bool late;
+	/* Parts with what the device holds, before it is destroyed; may be NULL. */
+	void (*part)(struct rig *rig);
 
 	/* Disks: */
 	int fd; /* of the file behind a raw image; -1: none */
@@ -151,6 +153,8 @@ static inline void rig_fini(struct rig *rig)
 {
 	if (rig->device->state == USB_DEVICE_OPEN)
 		rig_close(rig);
+	if (rig->part)
+		rig->part(rig);
 	usb_device_destroy(rig->device);
 	assert_int_equal(rig->pool.lent, 0);
 	bufpool_fini(&rig->pool);

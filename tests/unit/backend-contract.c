@@ -2,8 +2,8 @@
 /*
  * The contract of struct usb_device_ops (usb/device.h, points 1 to 5), tested
  * by one set of tests against every backend. With RYLL_REAL_DEVICE in the
- * environment the backend is usbfs alone; tests/e2e/real-contract.sh does that
- * in a guest that has such a device.
+ * environment the backend is usbfs alone, with RYLL_REMOTE_DEVICE remote alone;
+ * tests/e2e/real-contract.sh does that in a guest that has such a device.
  */
 #include "../lib/rig.h"
 
@@ -11,6 +11,7 @@
 
 #include "backend/fault.h"
 #include "backend/null.h"
+#include "backend/remote.h"
 #include "backend/usbfs.h"
 
 /* A backend, and how to make it do what the tests need. */
@@ -83,6 +84,50 @@ static void make_real(struct rig *rig)
 	assert_false(rig->device->absent);
 }
 
+/* The same by way of a host, which RYLL_REMOTE_DEVICE names as --usb-remote does. */
+static struct worker remote_worker;
+
+static unsigned int remote_stops;
+
+static void remote_stopped(void *arg)
+{
+	struct rig *rig = arg;
+
+	remote_stops++;
+	loop_hurry(rig->loop);
+}
+
+static void part_remote(struct rig *rig)
+{
+	unsigned int was = remote_stops;
+
+	remote_stop(rig->device, remote_stopped, rig);
+	rig_wait(rig, &remote_stops, was);
+	rig_turns(rig);
+	worker_fini(&remote_worker);
+}
+
+static void make_remote(struct rig *rig)
+{
+	struct remote_spec spec;
+	const char *why;
+
+	worker_init(&remote_worker, rig->loop);
+	assert_int_equal(
+		remote_parse(&spec, getenv("RYLL_REMOTE_DEVICE"), &why), 0);
+	assert_int_equal(remote_create(rig->loop, &rig->pool, &remote_worker,
+				       &spec, NULL, &rig->device),
+			 0);
+	rig->part = part_remote;
+	timer_start(rig->loop, &rig->deadline, RIG_PATIENCE_MS);
+	while (rig->device->absent && !rig->late)
+		assert_int_equal(loop_turn(rig->loop), 0);
+	assert_false(rig->late);
+	timer_stop(&rig->deadline);
+}
+
+static const struct subject remote = { "remote", make_remote, 0x83, 0x82,
+				       0x04 };
 static const struct subject real = { "usbfs", make_real, 0x83, 0x82, 0x04 };
 static const struct subject disk = { "disk", make_disk, BOT_EP_IN, 0x81, 0x02 };
 static const struct subject disk_below = { "disk below a filter",
@@ -597,6 +642,7 @@ int main(void)
 	const struct CMUnitTest disk_below_tests[] = CONTRACT_OF(disk_below);
 	const struct CMUnitTest slow_null_tests[] = CONTRACT_OF(slow_null);
 	const struct CMUnitTest real_tests[] = CONTRACT_OF(real);
+	const struct CMUnitTest remote_tests[] = CONTRACT_OF(remote);
 	int failed;
 
 	/* Refusals are logged; they are expected here. */
@@ -604,6 +650,9 @@ int main(void)
 	if (getenv("RYLL_REAL_DEVICE"))
 		return cmocka_run_group_tests_name("contract of usbfs",
 						   real_tests, NULL, NULL);
+	if (getenv("RYLL_REMOTE_DEVICE"))
+		return cmocka_run_group_tests_name("contract of remote",
+						   remote_tests, NULL, NULL);
 	failed = cmocka_run_group_tests_name("contract of disk", disk_tests,
 					     NULL, NULL);
 	failed += cmocka_run_group_tests_name("contract of null", null_tests,
