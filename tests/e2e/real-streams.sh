@@ -12,23 +12,6 @@
 . "$TESTS/lib/real.sh"
 
 id=1209:0001
-# counter N: of guest-vhci's counters, by vendor request
-counter() {
-	b "guest-usb request $id c0 4 0 0 36" | sed -n 's/^DATA //p' |
-		cut -c "$((8 * $1 + 1))-$((8 * $1 + 8))" |
-		sed 's/\(..\)\(..\)\(..\)\(..\)/0x\4\3\2\1/'
-}
-
-# least N VALUE, value N VALUE: of a counter
-least() {
-	echo "# counter $1 is $(($(counter "$1")))"
-	[ "$(($(counter "$1")))" -ge "$2" ]
-}
-
-value() {
-	echo "# counter $1 is $(($(counter "$1")))"
-	[ "$(($(counter "$1")))" = "$2" ]
-}
 
 need "two guests boot" real_start
 need "a device" a "vhci_attach streams && wait_device $id"

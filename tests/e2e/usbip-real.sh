@@ -118,22 +118,6 @@ a 'for gadget in storage keyboard acm loopback; do gadget_remove $gadget; done' 
 # ---- everything about one ---------------------------------------------------------------
 
 id=1209:0001
-# counter N: of guest-vhci's counters, by vendor request
-counter() {
-	b "guest-usb request $id c0 4 0 0 36" | sed -n 's/^DATA //p' |
-		cut -c "$((8 * $1 + 1))-$((8 * $1 + 8))" |
-		sed 's/\(..\)\(..\)\(..\)\(..\)/0x\4\3\2\1/'
-}
-least() {
-	echo "# counter $1 is $(($(counter "$1")))"
-	[ "$(($(counter "$1")))" -ge "$2" ]
-}
-value() {
-	local is
-	is=$(counter "$1")
-	echo "# counter $1 is $is"
-	[ -n "$is" ] && [ "$((is))" = "$2" ]
-}
 # A machine that has something else to do now and then loses packets, too.
 in_time() {
 	b "$1" || b "$1" || b "$1"

@@ -183,3 +183,25 @@ in_order() {
 		at=$((at + found))
 	done
 }
+
+# counter N: of guest-vhci's counters, of the device $id in B, by vendor request
+counter() {
+	b "guest-usb request $id c0 4 0 0 36" | sed -n 's/^DATA //p' |
+		cut -c "$((8 * $1 + 1))-$((8 * $1 + 8))" |
+		sed 's/\(..\)\(..\)\(..\)\(..\)/0x\4\3\2\1/'
+}
+
+# least N VALUE, value N VALUE: of a counter, which can be read
+least() {
+	local is
+	is=$(counter "$1")
+	echo "# counter $1 is $is"
+	[ -n "$is" ] && [ "$((is))" -ge "$2" ]
+}
+
+value() {
+	local is
+	is=$(counter "$1")
+	echo "# counter $1 is $is"
+	[ -n "$is" ] && [ "$((is))" = "$2" ]
+}
