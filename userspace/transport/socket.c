@@ -14,6 +14,7 @@
 /* A whole 1 MiB reply fits: it leaves in one call. The kernel doubles it. */
 #define SEND_BUFFER (2 << 20)
 
+#define BACKLOG 128
 #define ACCEPT_RETRY_MS 1000
 
 /*
@@ -21,8 +22,8 @@
  * was killed with requests on its ring: a restarted bridge waits that long
  * before it believes that somebody else is there.
  */
-#define STALE_WAIT_MS 1000
-#define STALE_POLL_MS 100
+#define GOING_WAIT_MS 1000
+#define GOING_POLL_MS 100
 
 /* A peer that vanished from an idle connection is noticed after 30 + 3 * 10
  * seconds; one that owes us acknowledgements when TCP gives up. */
@@ -240,18 +241,18 @@ static void remove_stale(const struct sockaddr_un *sun)
 {
 	struct stat st;
 
-	for (int ms = 0; ms < STALE_WAIT_MS; ms += STALE_POLL_MS) {
+	for (int ms = 0; ms < GOING_WAIT_MS; ms += GOING_POLL_MS) {
 		if (lstat(sun->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
 			return;
 		if (is_stale(sun)) {
 			unlink(sun->sun_path);
 			return;
 		}
-		usleep(STALE_POLL_MS * 1000);
+		usleep(GOING_POLL_MS * 1000);
 	}
 }
 
-static int bind_unix(struct socket_listener *l, const char **why)
+static int listen_unix(struct socket_listener *l, const char **why)
 {
 	const struct sockaddr_un *sun = &l->address.sun;
 	int ret = 0;
@@ -267,10 +268,32 @@ static int bind_unix(struct socket_listener *l, const char **why)
 		return ret;
 	}
 	l->created = true;
-	return 0;
+	if (listen(l->fd, BACKLOG) < 0) {
+		ret = -errno;
+		*why = strerror(-ret);
+	}
+	return ret;
 }
 
-static int bind_tcp(struct socket_listener *l, const char **why)
+/* Binds and listens: two sockets may bind to a port, one listens to it. */
+static int listen_at(struct socket_listener *l, const struct addrinfo *ai)
+{
+	int ret = 0;
+
+	l->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (l->fd < 0)
+		return -errno;
+	set_int(l->fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (bind(l->fd, ai->ai_addr, ai->ai_addrlen) < 0 ||
+	    listen(l->fd, BACKLOG) < 0) {
+		ret = -errno;
+		close(l->fd);
+		l->fd = -1;
+	}
+	return ret;
+}
+
+static int listen_tcp(struct socket_listener *l, const char **why)
 {
 	struct addrinfo *found = NULL;
 	int ret = resolve(&l->address, AI_PASSIVE, &found);
@@ -281,20 +304,17 @@ static int bind_tcp(struct socket_listener *l, const char **why)
 	}
 	ret = -EADDRNOTAVAIL;
 	for (struct addrinfo *ai = found; ai && ret < 0; ai = ai->ai_next) {
-		l->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (l->fd < 0) {
-			ret = -errno;
-			continue;
-		}
-		set_int(l->fd, SOL_SOCKET, SO_REUSEADDR, 1);
-		ret = bind(l->fd, ai->ai_addr, ai->ai_addrlen) < 0 ? -errno : 0;
-		if (ret < 0) {
-			close(l->fd);
-			l->fd = -1;
+		ret = listen_at(l, ai);
+		for (int ms = 0; ret == -EADDRINUSE && ms < GOING_WAIT_MS;
+		     ms += GOING_POLL_MS) {
+			usleep(GOING_POLL_MS * 1000);
+			ret = listen_at(l, ai);
 		}
 	}
 	freeaddrinfo(found);
-	if (ret < 0)
+	if (ret == -EADDRINUSE)
+		*why = "another program listens there: choose another port";
+	else if (ret < 0)
 		*why = strerror(-ret);
 	return ret;
 }
@@ -313,11 +333,7 @@ int socket_listen(struct socket_listener *l, struct loop *loop,
 				       .accepted = accepted };
 	op_init(&l->accept, accept_done);
 	timer_init(&l->retry, retry_accept);
-	ret = address->is_unix ? bind_unix(l, why) : bind_tcp(l, why);
-	if (!ret && listen(l->fd, 128) < 0) {
-		ret = -errno;
-		*why = strerror(-ret);
-	}
+	ret = address->is_unix ? listen_unix(l, why) : listen_tcp(l, why);
 	if (ret < 0) {
 		if (l->fd >= 0)
 			close(l->fd);
@@ -338,6 +354,8 @@ void socket_listener_close(struct socket_listener *l)
 	l->fd = -1;
 	timer_stop(&l->retry);
 	op_cancel(l->loop, &l->accept);
+	/* Now, not when the ring lets go of it: its port is free for the next. */
+	shutdown(fd, SHUT_RDWR);
 	close(fd);
 	if (l->created)
 		unlink(l->address.sun.sun_path);

@@ -46,7 +46,9 @@ struct socket_listener {
 /*
  * Listens on address. A host name is resolved here and now, which may block:
  * listeners start before the loop does. A unix socket that nobody listens on
- * any more is replaced. -errno, and *why says what is wrong.
+ * any more is replaced. One that is taken is tried for a second: that of a
+ * bridge that was killed goes a moment after it. -errno, and *why says what is
+ * wrong.
  */
 int must_check socket_listen(struct socket_listener *l, struct loop *loop,
 			     const struct socket_address *address,
@@ -54,7 +56,10 @@ int must_check socket_listen(struct socket_listener *l, struct loop *loop,
 					      struct transport *),
 			     const char **why);
 
-/* The loop must run one more turn before it is destroyed. */
+/*
+ * Nobody listens there any more when this returns. The loop must run one more
+ * turn before it is destroyed.
+ */
 void socket_listener_close(struct socket_listener *l);
 
 /* --- Connecting ------------------------------------------------------------------- */
