@@ -146,19 +146,26 @@ try() {
 	done
 }
 
-# The number of SCSI disks that have media and a device node.
-disks() {
-	_n=0
+# The SCSI disks that have media and a device node.
+disk_nodes() {
 	for _dir in /sys/block/sd*; do
 		[ -e "$_dir/size" ] && read -r _size <"$_dir/size" || continue
 		[ "$_size" -gt 0 ] && [ -b "/dev/${_dir##*/}" ] || continue
-		_n=$((_n + 1))
+		echo "/dev/${_dir##*/}"
 	done
-	echo "$_n"
 }
 
+# Their number
+disks() {
+	disk_nodes | wc -l
+}
+
+# At least so many, all of which can be opened: they are shown before that.
 has_disks() {
-	[ "$(disks)" -ge "$1" ]
+	[ "$(disks)" -ge "$1" ] || return 1
+	for _disk in $(disk_nodes); do
+		(: <"$_disk") 2>/dev/null || return 1
+	done
 }
 
 has_no_disk() {

@@ -41,11 +41,21 @@ mkdir -p /var/run /usr/share/misc
 ports_in_use() {
 	grep -c "^.s  *[0-9]* 006" /sys/devices/platform/vhci_hcd.0/status
 }
-imports() {
-	usbip --tcp-port ${3:-3240} attach -r ${2:-10.0.2.2} -b $1 >/tmp/usbip.log 2>&1 || {
+# The tool looks at all that is attached, and gives up while the kernel still gets
+# to know one of them.
+has_looked() {
+	usbip "$@" >/tmp/usbip.log 2>&1
+	_status=$?
+	! grep -q "open vhci_driver" /tmp/usbip.log
+}
+with_vhci() {
+	try "usbip" has_looked "$@" && [ $_status = 0 ] || {
 		cat /tmp/usbip.log
 		return 1
 	}
+}
+imports() {
+	with_vhci --tcp-port ${3:-3240} attach -r ${2:-10.0.2.2} -b $1 || return 1
 	try "a port in use" eval "[ \$(ports_in_use) -gt 0 ]"
 }
 # used_port: the first that is; not by "usbip port", which wants all about it
@@ -58,10 +68,7 @@ is_free() {
 }
 detaches() {
 	port=${1:-$(used_port)}
-	usbip detach -p $port >/tmp/usbip.log 2>&1 || {
-		cat /tmp/usbip.log
-		return 1
-	}
+	with_vhci detach -p $port || return 1
 	try "port $port" is_free $port
 }
 SCRIPT
